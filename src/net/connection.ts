@@ -1,0 +1,244 @@
+import { connect as netConnect, type NetConnectOpts, type Socket } from "node:net";
+import { latin1 } from "../base/latin1.ts";
+import type { ByteSink } from "../http/stream.ts";
+import { READ_BUFFER_SIZE, type NetContext } from "./net-context.ts";
+import type { Flushable } from "./write-turn.ts";
+
+/** What a connection calls. */
+export interface ConnectionHandler {
+  /** An outgoing connection stands. Never called for accepted ones. */
+  onConnect(): void;
+  /** Received bytes[start, end), lent until the call returns. */
+  onBytes(bytes: Buffer, start: number, end: number): void;
+  /** The peer half-closed. The connection stays writable until it is closed. */
+  onEnd(): void;
+  /** What was queued has been written. */
+  onDrain(): void;
+  /** The last call. `error` is a system error code such as "ECONNREFUSED", or "" for an orderly close. */
+  onClose(error: string): void;
+}
+
+/** Bytes up to this length go into the text of a write: one short string is cheaper than a vector of two. */
+const TEXT_LIMIT = 4096;
+/** Queued bytes that are written at once instead of at the end of the turn. */
+const FLUSH_LIMIT = 65_536;
+
+/**
+ * A TCP or unix socket as codecs want it: bytes in by one callback, text and bytes out with one write per turn,
+ * counted pauses. Reads go to the thread's shared buffer, or, while a long body streams, to one of the connection's
+ * own (`streamReads`), so that its bytes can be written on without a copy.
+ */
+export class Connection implements ByteSink, Flushable {
+  readonly socket: Socket;
+  handler: ConnectionHandler;
+  bytesReceived = 0;
+  bytesSent = 0;
+  readonly #context: NetContext;
+  #text = "";
+  #chunks: (string | Buffer)[] | null = null;
+  #queued = 0;
+  #dirty = false;
+  #pauses = 0;
+  #blocked = false;
+  #closed = false;
+  #ended = false;
+  #error = "";
+  #ownBuffer: Buffer | null = null;
+  #wantsOwnBuffer = false;
+
+  /** Wraps a socket that a listener accepted (`allowHalfOpen` and `noDelay` set there). */
+  static accept(socket: Socket, context: NetContext, handler: ConnectionHandler): Connection {
+    const connection = new Connection(socket, context, handler);
+    socket.on("data", (bytes: Buffer) => connection.#receive(bytes, bytes.length, false));
+    return connection;
+  }
+
+  /** Opens a connection. `onConnect` or `onClose` follows. */
+  static connect(options: NetConnectOpts, context: NetContext, handler: ConnectionHandler): Connection {
+    // The read callbacks exist before the connection does.
+    let connection: Connection | undefined;
+    const socket = netConnect({
+      noDelay: true,
+      allowHalfOpen: true,
+      ...options,
+      onread: {
+        buffer: () => (connection === undefined ? context.sharedBuffer : connection.#nextReadBuffer()),
+        callback: (length: number, buffer: Uint8Array) => {
+          connection!.#receive(buffer as Buffer, length, buffer === context.sharedBuffer);
+          return true;
+        },
+      },
+    });
+    connection = new Connection(socket, context, handler);
+    socket.once("connect", () => connection.#connected());
+    return connection;
+  }
+
+  private constructor(socket: Socket, context: NetContext, handler: ConnectionHandler) {
+    this.socket = socket;
+    this.handler = handler;
+    this.#context = context;
+    socket.on("end", () => this.#inTurn(() => this.handler.onEnd()));
+    socket.on("drain", () => this.#drained());
+    socket.on("error", (error: NodeJS.ErrnoException) => (this.#error = error.code ?? error.message));
+    socket.on("close", () => this.#gone());
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Bytes waiting to be written. */
+  get buffered(): number {
+    return this.#queued + this.socket.writableLength;
+  }
+
+  /** Whether writers should wait for `onDrain`. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  writeText(text: string): void {
+    if (this.#closed || this.#ended) return;
+    this.#text += text;
+    this.#queued += text.length;
+    this.#mark();
+  }
+
+  writeBytes(bytes: Buffer): boolean {
+    if (this.#closed || this.#ended) return false;
+    if (bytes.length <= TEXT_LIMIT) {
+      this.#text += latin1(bytes, 0, bytes.length);
+    } else {
+      this.#chunks ??= [];
+      if (this.#text !== "") {
+        this.#chunks.push(this.#text);
+        this.#text = "";
+      }
+      this.#chunks.push(this.#context.lent ? Buffer.from(bytes) : bytes);
+    }
+    this.#queued += bytes.length;
+    if (this.#queued >= FLUSH_LIMIT) this.flush();
+    else this.#mark();
+    return !this.#blocked;
+  }
+
+  /** Writes what is queued now. Called at the end of the turn; call it only to be earlier than that. */
+  flush(): void {
+    this.#dirty = false;
+    if (this.#queued === 0 || this.#closed) return;
+    const socket = this.socket;
+    const chunks = this.#chunks;
+    const text = this.#text;
+    this.bytesSent += this.#queued;
+    this.#queued = 0;
+    this.#text = "";
+    if (chunks === null) {
+      if (!socket.write(text, "latin1")) this.#blocked = true;
+      return;
+    }
+    this.#chunks = null;
+    if (text !== "") chunks.push(text);
+    socket.cork();
+    for (let i = 0; i < chunks.length; i++) {
+      const chunk = chunks[i]!;
+      if (!(typeof chunk === "string" ? socket.write(chunk, "latin1") : socket.write(chunk)))
+        this.#blocked = true;
+    }
+    socket.uncork();
+    if (socket.writableLength !== 0) this.#context.held = true;
+    else this.#blocked = false;
+  }
+
+  pauseReading(): void {
+    if (++this.#pauses === 1) this.socket.pause();
+  }
+
+  resumeReading(): void {
+    if (this.#pauses > 0 && --this.#pauses === 0 && !this.#closed) this.socket.resume();
+  }
+
+  /** From the next read on, reads into a buffer of its own (true) or into the shared one (false). */
+  streamReads(on: boolean): void {
+    this.#wantsOwnBuffer = on;
+  }
+
+  /** Writes what is queued, then half-closes; the socket is gone when the peer closes too. */
+  end(): void {
+    if (this.#closed || this.#ended) return;
+    this.flush();
+    this.#ended = true;
+    this.socket.end();
+  }
+
+  /** Writes what is queued, half-closes and closes without waiting for the peer. */
+  close(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#ended = true;
+    this.socket.destroySoon();
+  }
+
+  /** Closes at once; what is queued is lost. */
+  destroy(): void {
+    this.#ended = true;
+    this.socket.destroy();
+  }
+
+  /** Closes at once with a TCP RST. */
+  reset(): void {
+    this.#ended = true;
+    this.socket.resetAndDestroy();
+  }
+
+  #mark(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#context.turn.add(this);
+  }
+
+  #connected(): void {
+    this.#inTurn(() => this.handler.onConnect());
+  }
+
+  #receive(bytes: Buffer, length: number, shared: boolean): void {
+    const context = this.#context;
+    this.bytesReceived += length;
+    context.turn.begin();
+    context.lent = shared;
+    context.held = false;
+    this.handler.onBytes(bytes, 0, length);
+    context.lent = false;
+    context.turn.end();
+    if (context.held && bytes === this.#ownBuffer) this.#ownBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_SIZE);
+  }
+
+  #nextReadBuffer(): Buffer {
+    if (!this.#wantsOwnBuffer) {
+      this.#ownBuffer = null;
+      return this.#context.sharedBuffer;
+    }
+    this.#ownBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_SIZE);
+    return this.#ownBuffer;
+  }
+
+  #drained(): void {
+    this.#blocked = false;
+    this.#inTurn(() => this.handler.onDrain());
+  }
+
+  #gone(): void {
+    this.#closed = true;
+    this.#text = "";
+    this.#chunks = null;
+    this.#queued = 0;
+    this.#inTurn(() => this.handler.onClose(this.#error));
+  }
+
+  #inTurn(work: () => void): void {
+    const turn = this.#context.turn;
+    turn.begin();
+    work();
+    turn.end();
+  }
+}

@@ -1,0 +1,332 @@
+// The contracts of the data plane: all that an extension may know of the proxy. Configuration is decoded and validated
+// once, in `create`; what that returns runs per request and must not allocate more than it needs.
+import type { Clock } from "../base/clock.ts";
+import type { TimerWheel } from "../base/timer-wheel.ts";
+import type { HeaderMap } from "../http/header-map.ts";
+import type { CodecStream, ResetReason } from "../http/stream.ts";
+import type { Connection, ConnectionHandler } from "../net/connection.ts";
+import type { NetContext } from "../net/net-context.ts";
+import type { Ledger } from "../proto/ledger.ts";
+import type { Messages } from "../proto/messages.d.ts";
+import type { StatScope, StatStore } from "../stats/stat-store.ts";
+import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
+
+export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
+export type { HeaderMap } from "../http/header-map.ts";
+
+type MessageName = keyof Messages;
+
+/** Log lines of one component, in Envoy's format, at Envoy's levels. */
+export interface Logger {
+  trace(message: string): void;
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** What a thread's factories get. */
+export interface FactoryContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly net: NetContext;
+  /** All stats; names are absolute. */
+  readonly stats: StatStore;
+  readonly clusters: Clusters;
+  readonly runtime: Runtime;
+  logger(component: string): Logger;
+  /** Uniform in [0, 1). */
+  random(): number;
+  /** Node identity of the bootstrap, for headers, logs and side calls. */
+  readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /** Index of this worker, from 0; -1 on the main thread. */
+  readonly workerIndex: number;
+  /** First non-loopback address of this machine, or 127.0.0.1: what Envoy puts into X-Forwarded-For for loopback peers. */
+  readonly localIp: string;
+}
+
+/** Runtime layers, already merged. */
+export interface Runtime {
+  /** Value of a key as a number, or `fallback`. */
+  number(key: string, fallback: number): number;
+  /** Whether a feature with `numerator`/`denominator` chance applies this time; the key, if set, overrides the numerator. */
+  fraction(key: string, numerator: number, denominator: number): boolean;
+}
+
+// ---- HTTP filters -------------------------------------------------------------------------------------------------
+
+/**
+ * What follows a hook. "continue": the next filter. "stop": nothing further until the filter calls `continueRequest` or
+ * `continueResponse`; body that arrives meanwhile is kept up to the buffer limit (413 / 500 beyond it). "watermark":
+ * the same, but the sender is paused at the limit instead.
+ */
+export type Verdict = "continue" | "stop" | "watermark";
+
+/** One filter on one stream. A hook that a filter lacks is not in the compiled chain. */
+export interface HttpFilter {
+  onRequestHeaders?(headers: HeaderMap, end: boolean): Verdict | Promise<Verdict>;
+  onRequestData?(chunk: Buffer, end: boolean): Verdict | Promise<Verdict>;
+  onRequestTrailers?(trailers: HeaderMap): Verdict | Promise<Verdict>;
+  onResponseHeaders?(headers: HeaderMap, end: boolean): Verdict | Promise<Verdict>;
+  onResponseData?(chunk: Buffer, end: boolean): Verdict | Promise<Verdict>;
+  onResponseTrailers?(trailers: HeaderMap): Verdict | Promise<Verdict>;
+  /** The client takes data again after `respondData` returned false; only for filters that respond. */
+  onResponseDrain?(): void;
+  /** The stream is complete; called before access logs are written. */
+  onComplete?(info: StreamInfo): void;
+  /** The stream ends, in whatever way: stop timers, cancel calls. The last call. */
+  onDestroy?(): void;
+}
+
+/** What a filter sees of its stream. */
+export interface FilterStream {
+  readonly info: StreamInfo;
+  readonly requestHeaders: HeaderMap;
+  readonly responseHeaders: HeaderMap | undefined;
+  /** The matched route; found at first use, after filters before this one changed the request. */
+  readonly route: Route | undefined;
+  /** Match again at next use: headers changed. */
+  clearRouteCache(): void;
+  /** Typed per-route configuration of this filter, the most specific one; undefined when there is none. */
+  perRoute(): unknown;
+  continueRequest(): void;
+  continueResponse(): void;
+  /** Answers without the upstream. Runs the response filters. `flags` are bits of ResponseFlag. */
+  sendLocalReply(reply: LocalReply): void;
+  /** Terminal filters: the upstream's answer. The map changes hands. */
+  respondInterim(status: number, headers: HeaderMap | undefined): void;
+  respondHeaders(headers: HeaderMap, end: boolean): void;
+  /** Returns false when the client's connection is above its high watermark; see `onResponseDrain`. */
+  respondData(chunk: Buffer, end: boolean): boolean;
+  respondTrailers(trailers: HeaderMap): void;
+  /** Cuts the client's stream after its response began. */
+  resetStream(reason: ResetReason, details: string): void;
+  /** Back-pressure on the client's body; counted. */
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** Whether the whole request has arrived. */
+  readonly requestComplete: boolean;
+  /** Body kept by a filter that said "stop", as one buffer; empty when there is none. */
+  bufferedRequestBody(): Buffer;
+  /** Bytes that `stop` may keep: the smaller of listener, route and cluster limits. */
+  readonly bufferLimit: number;
+}
+
+export interface LocalReply {
+  readonly status: number;
+  readonly body?: string;
+  /** %RESPONSE_CODE_DETAILS%. */
+  readonly details: string;
+  readonly flags?: number;
+  /** Headers to add, in order. */
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** grpc-status for gRPC clients, where it is not the one that the HTTP status maps to. */
+  readonly grpcStatus?: number;
+  /** Close the connection after the reply even if it could be kept. */
+  readonly close?: boolean;
+}
+
+export interface HttpFilterDef<C extends MessageName = MessageName, R extends MessageName = MessageName> {
+  /** "envoy.filters.http.ext_authz" */
+  readonly name: string;
+  /** Protobuf type of the configuration, which is also how the filter is found. */
+  readonly config: C;
+  readonly perRoute?: R;
+  /** Fields that the filter reads, of its own and of nested messages. */
+  readonly ledger: Ledger;
+  /** Terminal filters end the chain: they answer or forward. */
+  readonly terminal?: boolean;
+  /** Refuses with an Error whose message says which field is wrong and why. */
+  create(config: Messages[C], context: HttpFilterContext): HttpFilterFactory;
+  /** Decodes a per-route configuration once; what it returns is what `FilterStream.perRoute()` gives. */
+  createPerRoute?(config: Messages[R], context: FactoryContext): unknown;
+}
+
+/** Returns undefined when the filter does not take part in this stream. */
+export type HttpFilterFactory = (stream: FilterStream) => HttpFilter | undefined;
+
+export interface HttpFilterContext extends FactoryContext {
+  /** "http.<stat_prefix>." of the connection manager. */
+  readonly scope: StatScope;
+}
+
+// ---- Routes -------------------------------------------------------------------------------------------------------
+
+/** A matched route as filters other than the router see it. */
+export interface Route {
+  readonly name: string;
+  readonly virtualHostName: string;
+  /** Cluster that it forwards to; "" for redirects, direct responses and clusters chosen per request. */
+  readonly clusterName: string;
+  /** Decoded per-filter configuration, most specific first: weighted cluster, route, virtual host, route table. */
+  perFilter(filterName: string): unknown;
+  /** Whether this filter is disabled here by a FilterConfig. */
+  filterDisabled(filterName: string): boolean;
+  /** Stream idle timeout in ms; undefined = the connection manager's. */
+  readonly idleTimeout: number | undefined;
+  readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+}
+
+// ---- Upstream -----------------------------------------------------------------------------------------------------
+
+/** An upstream endpoint as balancers see it. */
+export interface Host {
+  /** "ip:port" or a socket path; with cluster and priority its identity. */
+  readonly address: string;
+  readonly hostname: string;
+  readonly weight: number;
+  readonly priority: number;
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  readonly healthy: boolean;
+  readonly degraded: boolean;
+  readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+  /** Requests in flight, from all threads. */
+  readonly activeRequests: number;
+}
+
+export interface PickContext {
+  readonly headers: HeaderMap | undefined;
+  /** Hash of the route's hash policy; undefined = none. */
+  readonly hash: bigint | undefined;
+  /** Hosts already tried, for retry predicates. */
+  readonly tried: readonly Host[];
+  /** How often to pick again while the pick was already tried. */
+  readonly maxReselections: number;
+}
+
+export interface LoadBalancer {
+  /** Hot: must not allocate. */
+  pick(context: PickContext): Host | undefined;
+}
+
+export interface LbPolicyDef<C extends MessageName = MessageName> {
+  /** "envoy.load_balancing_policies.round_robin"; old-style names are mapped to it by the cluster. */
+  readonly name: string;
+  readonly config: C;
+  readonly ledger: Ledger;
+  create(config: Messages[C], context: FactoryContext): (hosts: readonly Host[]) => LoadBalancer;
+}
+
+/** The clusters of this thread. */
+export interface Clusters {
+  get(name: string): Cluster | undefined;
+}
+
+export type RoutingPriority = 0 | 1;
+
+export interface Cluster {
+  readonly name: string;
+  /** Name under which stats are kept: alt_stat_name or name. */
+  readonly observabilityName: string;
+  readonly stats: StatScope;
+  readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+  /** Bytes kept per stream and direction. */
+  readonly bufferLimit: number;
+  /** Milliseconds; undefined = none. */
+  readonly maxStreamDuration: number | undefined;
+  /** A host by the cluster's policy; undefined when none is fit ("no healthy upstream"). */
+  pick(context: PickContext): Host | undefined;
+  /** Circuit breakers: true and counted, or false when full. `release` takes back what was granted. */
+  tryAcquire(resource: "requests" | "retries", priority: RoutingPriority): boolean;
+  release(resource: "requests" | "retries", priority: RoutingPriority): void;
+  /**
+   * Takes a stream on a connection to `host`, from the pool or a new one. Calls back at once or later. Breakers for
+   * pending requests and connections are applied here.
+   */
+  openStream(host: Host, priority: RoutingPriority, callbacks: PoolCallbacks): PoolRequest;
+}
+
+export interface PoolCallbacks {
+  /** The stream's handler is set by the receiver before it returns. */
+  onPoolReady(stream: CodecStream, connection: UpstreamConnectionInfo): void;
+  onPoolFailure(reason: "overflow" | "connection-failure" | "connection-timeout", detail: string): void;
+}
+
+export interface PoolRequest {
+  /** Takes the wish back; nothing is called any more. */
+  cancel(): void;
+}
+
+export interface UpstreamConnectionInfo {
+  readonly localAddress: string;
+  readonly protocol: string;
+  /** Streams that this connection carried before. */
+  readonly requests: number;
+}
+
+// ---- Network filters ----------------------------------------------------------------------------------------------
+
+/** An accepted connection and what is known of it. */
+export interface DownstreamConnection {
+  readonly connection: Connection;
+  readonly info: ConnectionInfo;
+}
+
+export interface NetworkFilterDef<C extends MessageName = MessageName> {
+  readonly name: string;
+  readonly config: C;
+  readonly ledger: Ledger;
+  create(config: Messages[C], context: NetworkFilterContext): NetworkFilterFactory;
+}
+
+export interface NetworkFilterFactory {
+  /** Takes over a connection: returns who handles its bytes. */
+  accept(downstream: DownstreamConnection): ConnectionHandler;
+  /** Tell open connections to finish: "connection: close", GOAWAY. */
+  drain(): void;
+  /** The filter chain is gone and its last connection too. */
+  close(): void;
+}
+
+export interface NetworkFilterContext extends FactoryContext {
+  /** "listener.<address>." */
+  readonly listenerScope: StatScope;
+  readonly listenerName: string;
+  readonly perConnectionBufferLimit: number;
+  /** The process-wide answer to "should this response close its connection?". */
+  readonly drainDecision: () => boolean;
+  readonly routes: RouteConfigs;
+  readonly extensions: Extensions;
+}
+
+/** Route configurations that came by RDS. */
+export interface RouteConfigs {
+  /** Current route configuration; undefined until it arrived. Changes are picked up by asking per request. */
+  get(name: string): unknown;
+}
+
+// ---- Access logs --------------------------------------------------------------------------------------------------
+
+export interface AccessLogDef<C extends MessageName = MessageName> {
+  readonly name: string;
+  readonly config: C;
+  readonly ledger: Ledger;
+  create(config: Messages[C], context: FactoryContext): AccessLogSink;
+}
+
+export interface AccessLogSink {
+  log(info: StreamInfo): void;
+  /** Writes out what is buffered. */
+  flush(): void;
+  /** Opens files anew, after rotation. */
+  reopen(): void;
+}
+
+/** %NAME(argument):max_length% of a format string. */
+export interface OperatorDef {
+  /** "RESPONSE_CODE" */
+  readonly name: string;
+  /** Refuses a bad argument with an Error. The result is called once per log line; undefined prints "-" (null in JSON). */
+  create(argument: string | undefined): (info: StreamInfo) => string | number | undefined;
+}
+
+// ---- Manifest -----------------------------------------------------------------------------------------------------
+
+/** What a proxy ships with; passed in, never found by import side effect. */
+export interface Extensions {
+  readonly http: readonly HttpFilterDef[];
+  readonly network: readonly NetworkFilterDef[];
+  readonly lb: readonly LbPolicyDef[];
+  readonly accessLog: readonly AccessLogDef[];
+  readonly operators: readonly OperatorDef[];
+}

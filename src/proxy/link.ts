@@ -1,0 +1,111 @@
+// Messages between the main thread and its workers. Resources cross as encoded protobuf that the main thread has
+// validated; each worker decodes what it uses.
+import type { StatUpdate } from "../stats/slots.ts";
+
+/** Everything a worker needs to begin. */
+export interface WorkerInit {
+  readonly index: number;
+  readonly concurrency: number;
+  /** envoy.config.bootstrap.v3.Bootstrap: node, limits, stats settings; its static resources come as messages. */
+  readonly bootstrap: Uint8Array;
+  readonly breakers: SharedArrayBuffer;
+  readonly hostStates: SharedArrayBuffer;
+  /** One Int32: 0 = serving, 1 = draining (healthcheck/fail, SIGTERM, drain_listeners?graceful). */
+  readonly drainState: SharedArrayBuffer;
+  readonly logLevels: Readonly<Record<string, string>>;
+  readonly logPath: string;
+  readonly localIp: string;
+  /** Extension manifest to load, as a file URL; default: src/extensions/index.ts. */
+  readonly manifest?: string;
+}
+
+/** An endpoint as the main thread resolved it. */
+export interface HostSpec {
+  /** Index of its state in `hostStates`. */
+  readonly slot: number;
+  /** "ip:port", "[v6]:port" or a socket path. */
+  readonly address: string;
+  /** "" for sockets by path. */
+  readonly ip: string;
+  /** 0 for sockets by path. */
+  readonly port: number;
+  readonly hostname: string;
+  readonly weight: number;
+  readonly priority: number;
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  readonly localityWeight: number;
+  /** EDS health; active checks and ejections are in `hostStates`. */
+  readonly health: "healthy" | "unhealthy" | "degraded" | "draining";
+  /** envoy.config.core.v3.Metadata, if any. */
+  readonly metadata: Uint8Array | undefined;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "cluster";
+      readonly name: string;
+      readonly bytes: Uint8Array;
+      readonly breakerSlot: number;
+    }
+  | {
+      readonly kind: "hosts";
+      readonly cluster: string;
+      readonly hosts: readonly HostSpec[];
+      readonly overprovisioning: number;
+    }
+  | { readonly kind: "remove-cluster"; readonly name: string }
+  | { readonly kind: "routes"; readonly name: string; readonly bytes: Uint8Array | undefined }
+  | {
+      readonly kind: "listener";
+      readonly name: string;
+      readonly bytes: Uint8Array;
+      /** Addresses to listen on, ports resolved, in the order of address and additional_addresses. */
+      readonly bind: readonly { readonly ip: string; readonly port: number; readonly path: string }[];
+    }
+  | { readonly kind: "remove-listener"; readonly name: string; readonly drainMs: number }
+  /** Stop accepting on all listeners; open connections go on. */
+  | { readonly kind: "stop-listening"; readonly inboundOnly: boolean }
+  /** Runtime values, merged over all layers. */
+  | { readonly kind: "runtime"; readonly values: Readonly<Record<string, string | number | boolean>> }
+  | { readonly kind: "log-levels"; readonly levels: Readonly<Record<string, string>> }
+  | { readonly kind: "reopen-logs" }
+  /** Flush logs and exit. */
+  | { readonly kind: "exit" };
+
+export type FromWorker =
+  | { readonly kind: "ready" }
+  | { readonly kind: "stats"; readonly update: StatUpdate }
+  /** Answer to "listener": it accepts on these addresses, or why not. */
+  | { readonly kind: "listening"; readonly name: string; readonly error: string | undefined }
+  /** A removed listener's last connection is gone. */
+  | { readonly kind: "drained"; readonly name: string }
+  | { readonly kind: "log"; readonly level: string; readonly component: string; readonly message: string };
+
+/** Int32 fields per cluster and priority in `WorkerInit.breakers`, changed with Atomics by all threads. */
+export const BREAKER_FIELDS = { connections: 0, pending: 1, requests: 2, retries: 3 } as const;
+/** Int32 words per cluster: two priorities of four counts. */
+export const BREAKER_WORDS = 8;
+
+/** Int32 fields per host in `WorkerInit.hostStates`. */
+export const HOST_FIELDS = {
+  /** Requests in flight from all threads. */
+  activeRequests: 0,
+  activeConnections: 1,
+  /** Bits: 1 = failed active health check, 2 = ejected as an outlier. */
+  failed: 2,
+  reserved: 3,
+  /** Totals since the host is known, for /clusters: they wrap at 2^31. */
+  connectionsTotal: 4,
+  connectFails: 5,
+  requestsTotal: 6,
+  requestErrors: 7,
+  requestSuccesses: 8,
+  requestTimeouts: 9,
+} as const;
+/** Int32 words per host. */
+export const HOST_WORDS = 10;
+/** Most clusters and hosts at a time; the buffers are virtual memory until used. */
+export const MAX_CLUSTERS = 65_536;
+export const MAX_HOSTS = 262_144;

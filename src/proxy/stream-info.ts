@@ -1,0 +1,83 @@
+import type { HeaderMap } from "../http/header-map.ts";
+
+/** What is known of a downstream connection; shared by its requests. */
+export interface ConnectionInfo {
+  readonly id: number;
+  /** Address of the peer as the socket shows it, "ip:port". */
+  readonly directRemoteAddress: string;
+  readonly directRemoteIp: string;
+  readonly localAddress: string;
+  readonly localIp: string;
+  readonly localPort: number;
+  /** "" on plaintext connections. */
+  readonly requestedServerName: string;
+  readonly tls: boolean;
+  /** Bytes of the listener's address, for logs: the listener's name. */
+  readonly listenerName: string;
+  readonly filterChainName: string;
+}
+
+/**
+ * The record of one request, filled as it goes and read by access logs, stats and `explain`. Times are monotonic
+ * milliseconds of the thread's clock; 0 means "did not happen".
+ */
+export class StreamInfo {
+  connection!: ConnectionInfo;
+  /** Wall clock at the start, milliseconds since the Unix epoch. */
+  startWall = 0;
+  start = 0;
+  lastRequestByte = 0;
+  firstUpstreamByteSent = 0;
+  lastUpstreamByteSent = 0;
+  firstUpstreamByteReceived = 0;
+  lastUpstreamByteReceived = 0;
+  firstResponseByte = 0;
+  end = 0;
+
+  protocol = "";
+  responseCode = 0;
+  responseCodeDetails = "";
+  responseFlags = 0;
+  /** Body bytes. */
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Bytes on the wire, heads and framing included. */
+  wireBytesReceived = 0;
+  wireBytesSent = 0;
+  /** Address of the client after X-Forwarded-For and the like were applied, "ip:port" or "ip:0". */
+  downstreamRemoteAddress = "";
+  downstreamRemoteIp = "";
+
+  routeName = "";
+  virtualHostName = "";
+  upstreamCluster = "";
+  /** "ip:port" of the last tried host; "" when none was chosen. */
+  upstreamHost = "";
+  upstreamHostName = "";
+  upstreamLocalAddress = "";
+  upstreamProtocol = "";
+  upstreamTransportFailureReason = "";
+  upstreamAttemptCount = 0;
+  upstreamWireBytesReceived = 0;
+  upstreamWireBytesSent = 0;
+  connectionTerminationDetails = "";
+
+  requestHeaders: HeaderMap | undefined;
+  responseHeaders: HeaderMap | undefined;
+  responseTrailers: HeaderMap | undefined;
+
+  /** Path and authority as they came, when a route rewrote them. */
+  originalPath = "";
+  /** Dynamic metadata by filter name; created on first write. */
+  dynamicMetadata: Map<string, Record<string, unknown>> | undefined;
+  /** Filter state by key; created on first write. */
+  filterState: Map<string, unknown> | undefined;
+
+  hasFlag(flag: number): boolean {
+    return (this.responseFlags & flag) !== 0;
+  }
+
+  setFlag(flag: number): void {
+    this.responseFlags |= flag;
+  }
+}
