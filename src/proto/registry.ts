@@ -108,7 +108,7 @@ export function toJson<N extends MessageName>(name: N, message: MessageOf<N>): J
     registry: registry(),
     useProtoFieldName: true,
   };
-  return messageToJson(schema(name) as DescMessage, message as Message, options) as JsonValue;
+  return typeFirst(messageToJson(schema(name) as DescMessage, message as Message, options) as JsonValue);
 }
 
 /** Any message as protobuf JSON, its type taken from the message. */
@@ -172,4 +172,15 @@ function opaqueConfig(
     return { typeName: undefined, json: json as JsonObject };
   }
   return undefined;
+}
+
+/** Puts "@type" before the fields of an expanded Any, where readers (and Envoy) have it. */
+function typeFirst(json: JsonValue): JsonValue {
+  if (json === null || typeof json !== "object") return json;
+  if (Array.isArray(json)) {
+    for (let i = 0; i < json.length; i++) json[i] = typeFirst(json[i]!);
+    return json;
+  }
+  for (const key in json) json[key] = typeFirst(json[key]!);
+  return "@type" in json ? { "@type": json["@type"]!, ...json } : json;
 }
