@@ -65,6 +65,10 @@ export interface CodecStream extends StreamSink {
   /** Stops and restarts reading this stream's incoming data (back-pressure). */
   pause(): void;
   resume(): void;
+  /** The peer wants the connection closed after this exchange: "connection: close", or HTTP/1.0 without keep-alive. */
+  readonly peerWantsClose: boolean;
+  /** "HTTP/1.0", "HTTP/1.1" or "HTTP/2", of the received message. */
+  readonly protocol: string;
   /** Bytes on the wire for this stream so far: head and body with framing. */
   readonly wireBytesReceived: number;
   readonly wireBytesSent: number;
