@@ -249,9 +249,11 @@ test("POST /v3/discovery:endpoints gives assignments with a content version, and
   await call("PUT", "/v1/services/eds/instances/10.2.0.1:80", { zone: "a", region: "r", version: "1" });
   await call("PUT", "/v1/services/eds/instances/10.2.0.2:80", { zone: "b", region: "r" });
   await call("POST", "/v1/services/eds/instances/10.2.0.2:80/drain");
+  // Envoy sends about 80 KB of these.
+  const extensions = Array.from({ length: 1000 }, (_, at) => ({ name: `${"extension".repeat(10)}${at}` }));
   const ask = (version: string, names: string[]) =>
     call<Discovery>("POST", "/v3/discovery:endpoints", {
-      node: { id: "n" },
+      node: { id: "n", extensions },
       version_info: version,
       resource_names: names,
     });

@@ -65,7 +65,7 @@ async function serve(
   const operations: Operation[] = [
     ...instanceOperations(registry, options.bodyLimit),
     watchOperation(store, stopping.signal),
-    edsOperation(store, log, options.bodyLimit, {
+    edsOperation(store, log, {
       onPoll: (result) => metrics.edsPolls.add(1, { result }),
       onReject: () => metrics.edsRejections.add(),
     }),

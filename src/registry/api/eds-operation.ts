@@ -9,6 +9,8 @@ import { readJson } from "./request.ts";
 
 const typeUrl = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 const maxNames = 10_000;
+/** Envoy names all its extensions in each request: about 80 KB. */
+const bodyLimit = 1_048_576;
 
 /** Told about each poll. */
 export interface EdsEvents {
@@ -27,12 +29,7 @@ interface Request {
  * `POST /v3/discovery:endpoints`, Envoy's REST form of EDS: endpoints of the named clusters, whose names are services. The
  * version is a hash of the content, so that a proxy which has it already gets 304, from this registry or any other.
  */
-export function edsOperation(
-  store: RegistryStore,
-  log: Logger,
-  bodyLimit: number,
-  events: EdsEvents,
-): Operation {
+export function edsOperation(store: RegistryStore, log: Logger, events: EdsEvents): Operation {
   const assignments = new Map<string, object>();
   const told = new Set<string>();
   let revision = -1;
