@@ -1,7 +1,8 @@
 import type { HeaderMap } from "./header-map.ts";
 
 // One contract for downstream and upstream, HTTP/1.1 and HTTP/2. A codec turns bytes into calls of a StreamHandler and
-// calls of a StreamSink into bytes. `headers` maps change hands with the call: the receiver releases them in the end.
+// calls of a StreamSink into bytes. A handler owns the maps it is called with and releases them in the end; a sink only
+// reads (and may change) a map during the call: it stays with the caller, who needs it for retries and access logs.
 // A `data` chunk is lent: it is valid until the call returns; who keeps it, copies it.
 
 /** Why a stream ended early. Names follow Envoy's StreamResetReason. */

@@ -13,6 +13,7 @@ import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 
 export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 export type { HeaderMap } from "../http/header-map.ts";
+export { ResponseFlag, formatResponseFlags, formatResponseFlagsLong } from "./response-flags.ts";
 
 type MessageName = keyof Messages;
 
@@ -301,7 +302,26 @@ export interface AccessLogDef<C extends MessageName = MessageName> {
   readonly name: string;
   readonly config: C;
   readonly ledger: Ledger;
-  create(config: Messages[C], context: FactoryContext): AccessLogSink;
+  create(config: Messages[C], context: AccessLogContext): AccessLogSink;
+}
+
+export interface AccessLogContext extends FactoryContext {
+  /** Compiles a format; undefined gives Envoy's default line. The result ends in a line feed if the format says so. */
+  format(
+    config: Messages["envoy.config.core.v3.SubstitutionFormatString"] | undefined,
+  ): (info: StreamInfo) => string;
+  /** Compiles the bare text or JSON of older fields. */
+  formatText(text: string): (info: StreamInfo) => string;
+  formatJson(json: unknown): (info: StreamInfo) => string;
+  /** The thread's one writer for a path; nothing is opened before the first line. */
+  logFile(path: string): LogFile;
+}
+
+/** A buffered file of lines. */
+export interface LogFile {
+  write(text: string): void;
+  flush(): void;
+  reopen(): void;
 }
 
 export interface AccessLogSink {
@@ -317,8 +337,18 @@ export interface OperatorDef {
   /** "RESPONSE_CODE" */
   readonly name: string;
   /** Refuses a bad argument with an Error. The result is called once per log line; undefined prints "-" (null in JSON). */
-  create(argument: string | undefined): (info: StreamInfo) => string | number | undefined;
+  create(argument: string | undefined, operators: readonly OperatorDef[]): Formatter;
 }
+
+/** What an operator yields: strings print as they are, everything keeps its type in JSON formats. */
+export type FormatValue =
+  | string
+  | number
+  | boolean
+  | undefined
+  | readonly FormatValue[]
+  | { readonly [key: string]: FormatValue };
+export type Formatter = (info: StreamInfo) => FormatValue;
 
 // ---- Manifest -----------------------------------------------------------------------------------------------------
 

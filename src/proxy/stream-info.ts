@@ -61,6 +61,8 @@ export class StreamInfo {
   upstreamWireBytesReceived = 0;
   upstreamWireBytesSent = 0;
   connectionTerminationDetails = "";
+  /** Body of a local reply, for %LOCAL_REPLY_BODY%. */
+  localReplyBody = "";
 
   requestHeaders: HeaderMap | undefined;
   responseHeaders: HeaderMap | undefined;

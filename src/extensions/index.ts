@@ -1,0 +1,11 @@
+import type { Extensions } from "../proxy/api.ts";
+import { operators } from "./operator/index.ts";
+
+/** What Weft's proxy ships with. */
+export const extensions: Extensions = {
+  http: [],
+  network: [],
+  lb: [],
+  accessLog: [],
+  operators,
+};

@@ -1,0 +1,19 @@
+import type { OperatorDef } from "../../proxy/api.ts";
+import { coalesceOperator } from "./coalesce-operator.ts";
+import { connectionOperators } from "./connection-operators.ts";
+import { headerOperators } from "./header-operators.ts";
+import { processOperators } from "./process-operators.ts";
+import { stateOperators } from "./state-operators.ts";
+import { streamOperators } from "./stream-operators.ts";
+import { timeOperators } from "./time-operators.ts";
+
+/** All operators of format strings. */
+export const operators: readonly OperatorDef[] = [
+  ...headerOperators,
+  ...timeOperators,
+  ...streamOperators,
+  ...connectionOperators,
+  ...stateOperators,
+  ...processOperators,
+  coalesceOperator,
+];

@@ -1,0 +1,32 @@
+import type { FormatValue, OperatorDef, StreamInfo } from "../../proxy/api.ts";
+import { withArgument } from "./define.ts";
+
+/** Operators of what filters left on the stream. */
+export const stateOperators: readonly OperatorDef[] = [
+  withArgument("DYNAMIC_METADATA", dynamicMetadata),
+  withArgument("METADATA", (argument) => {
+    const colon = argument.indexOf(":");
+    const kind = colon < 0 ? argument : argument.slice(0, colon);
+    if (kind !== "DYNAMIC") throw new Error(`METADATA: type "${kind}" is not supported, DYNAMIC is`);
+    return dynamicMetadata(argument.slice(colon + 1));
+  }),
+  withArgument("FILTER_STATE", (argument) => {
+    const [key = "", kind = "TYPED"] = argument.split(":");
+    if (kind !== "PLAIN" && kind !== "TYPED")
+      throw new Error(`Invalid filter state serialize type, only support PLAIN/TYPED: ${kind}`);
+    return (info) => info.filterState?.get(key) as FormatValue;
+  }),
+];
+
+/** "NAMESPACE:KEY:KEY…" */
+function dynamicMetadata(argument: string): (info: StreamInfo) => FormatValue {
+  const [namespace = "", ...path] = argument.split(":");
+  return (info) => {
+    let value: unknown = info.dynamicMetadata?.get(namespace);
+    for (const key of path) {
+      if (typeof value !== "object" || value === null) return undefined;
+      value = (value as Record<string, unknown>)[key];
+    }
+    return value === null ? undefined : (value as FormatValue);
+  };
+}
