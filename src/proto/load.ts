@@ -91,6 +91,11 @@ export function formatProblem(problem: LoadProblem): string {
   return `Cannot load "${problem.file}": line ${problem.line}: ${problem.message}${at}`;
 }
 
+/** A problem found later, in a message that was loaded from a text. */
+export function problemAt(source: SourceMap, path: Path, message: string): LoadProblem {
+  return { file: source.file, ...source.locate(path), path: formatPath(path), message };
+}
+
 class TextSource implements SourceMap {
   readonly file: string;
   readonly #text: string;

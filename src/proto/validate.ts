@@ -5,6 +5,7 @@ import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import type { Any, Duration } from "@bufbuild/protobuf/wkt";
 import { isUnwrapped } from "./message-info.ts";
 import type { Fields } from "./message-info.ts";
+import { problemAt } from "./load.ts";
 import type { LoadProblem, SourceMap } from "./load.ts";
 import { formatPath } from "./path.ts";
 import type { Path, PathPart } from "./path.ts";
@@ -42,14 +43,9 @@ export function firstViolation(violations: readonly Violation[]): Violation | un
   );
 }
 
-/** Violations as problems of the text the message came from. */
+/** Violations as problems of the text the message came from, in its order. */
 export function violationProblems(violations: readonly Violation[], source: SourceMap): LoadProblem[] {
-  return violations.map((violation) => ({
-    file: source.file,
-    ...source.locate(violation.parts),
-    path: violation.path,
-    message: violation.message,
-  }));
+  return violations.map((v) => problemAt(source, v.parts, v.message)).sort((a, b) => a.line - b.line);
 }
 
 const depths = new WeakMap<Violation, number>();
