@@ -1,0 +1,150 @@
+import type { Case } from "./case.ts";
+
+/** What a case's configuration refers to: ports of its upstreams by name, and its access log. */
+export interface CaseEnvironment {
+  ports: ReadonlyMap<string, number>;
+  logFile: string;
+}
+
+type Json = Record<string, unknown>;
+
+const types: Record<string, string> = {
+  hcm: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+  router: "envoy.extensions.filters.http.router.v3.Router",
+  ext_authz: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+  ext_authz_per_route: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+  file_log: "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+  http_options: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+  static_xff: "envoy.extensions.http.original_ip_detection.xff.v3.XffConfig",
+  previous_hosts: "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+  uri_template: "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+};
+
+/** One bootstrap with a listener, a route configuration and clusters for every case. */
+export function buildBootstrap(
+  cases: readonly Case[],
+  environments: ReadonlyMap<Case, CaseEnvironment>,
+): Json {
+  const bootstrap: Json = {
+    node: { id: "differential", cluster: "differential" },
+    admin: { address: address(0) },
+    static_resources: {
+      listeners: cases.map((entry) => listenerOf(entry, environments.get(entry)!)),
+      clusters: cases.flatMap((entry) => clustersOf(entry, environments.get(entry)!)),
+    },
+  };
+  return cases.reduce(
+    (merged, entry) => merge(merged, expand(entry.bootstrap, entry, environments.get(entry)!) as Json),
+    bootstrap,
+  );
+}
+
+/** Replaces `<case>`, `<log>` (the file of the access log), `<cluster>` and `<upstream:port>` in a text. */
+export function expandText(text: string, entry: Case, environment: CaseEnvironment): string {
+  return text.replaceAll(/<([a-z0-9_-]+)(:port)?>/g, (whole, name: string, port: string | undefined) => {
+    if (name === "case") return entry.id;
+    if (name === "log") return environment.logFile;
+    if (port !== undefined) return String(environment.ports.get(name) ?? whole);
+    return clusterNames(entry).includes(name) ? `${entry.id}--${name}` : whole;
+  });
+}
+
+/** Puts values of `b` over `a`: objects are merged, all else is replaced. */
+export function merge(a: Json, b: Json): Json {
+  const merged: Json = { ...a };
+  for (const [key, value] of Object.entries(b)) {
+    merged[key] = isObject(value) && isObject(merged[key]) ? merge(merged[key], value) : value;
+  }
+  return merged;
+}
+
+function clusterNames(entry: Case): string[] {
+  return [...new Set([...Object.keys(entry.upstreams), ...Object.keys(entry.clusters)])];
+}
+
+function listenerOf(entry: Case, environment: CaseEnvironment): Json {
+  const defaults: Json = {
+    name: entry.id,
+    address: address(0),
+    filter_chains: [{ filters: [hcmOf(entry, environment)] }],
+  };
+  return expand(merge(defaults, entry.listener), entry, environment) as Json;
+}
+
+function hcmOf(entry: Case, environment: CaseEnvironment): Json {
+  const vhosts = entry.vhosts ?? [
+    {
+      name: "all",
+      domains: ["*"],
+      routes: entry.routes ?? [{ match: { prefix: "/" }, route: { cluster: "<up>" } }],
+    },
+  ];
+  const hcm: Json = {
+    "@type": "hcm",
+    stat_prefix: "<case>",
+    route_config: merge({ name: "<case>", virtual_hosts: vhosts }, entry.route_config),
+    http_filters: [...entry.filters.map(filterOf), filterOf({ router: {} })],
+    ...accessLog(entry, environment),
+  };
+  return { name: "envoy.filters.network.http_connection_manager", typed_config: merge(hcm, entry.hcm) };
+}
+
+/** `{ ext_authz: {…} }` stands for the filter of that short name. */
+function filterOf(spec: Json): Json {
+  const [[short, config]] = Object.entries(spec) as [[string, Json]];
+  return { name: `envoy.filters.http.${short}`, typed_config: { "@type": short, ...config } };
+}
+
+function accessLog(entry: Case, environment: CaseEnvironment): Json {
+  if (entry.access_log === undefined) return {};
+  const config: Json = { "@type": "file_log", path: environment.logFile };
+  if (typeof entry.access_log === "string") {
+    config["log_format"] = { text_format_source: { inline_string: `${entry.access_log}\n` } };
+  } else if (entry.access_log !== true) config["log_format"] = { json_format: entry.access_log };
+  return { access_log: [{ name: "envoy.access_loggers.file", typed_config: config }] };
+}
+
+function clustersOf(entry: Case, environment: CaseEnvironment): unknown[] {
+  return clusterNames(entry).map((name) => {
+    const { endpoints = [name], ...rest } = entry.clusters[name] ?? {};
+    const known = endpoints.filter((upstream) => environment.ports.has(upstream));
+    const defaults: Json = {
+      name: `<${name}>`,
+      connect_timeout: "1s",
+      type: "STATIC",
+      load_assignment: {
+        cluster_name: `<${name}>`,
+        endpoints: [
+          {
+            lb_endpoints: known.map((upstream) => ({
+              endpoint: { address: address(environment.ports.get(upstream)!) },
+            })),
+          },
+        ],
+      },
+    };
+    return expand(merge(defaults, rest), entry, environment);
+  });
+}
+
+function address(port: number): Json {
+  return { socket_address: { address: "127.0.0.1", port_value: port } };
+}
+
+/** Expands names in all texts and short type names in `@type`. */
+function expand(value: unknown, entry: Case, environment: CaseEnvironment): unknown {
+  if (typeof value === "string") return expandText(value, entry, environment);
+  if (Array.isArray(value)) return value.map((item) => expand(item, entry, environment));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const type = key === "@type" ? types[String(item)] : undefined;
+      const expanded = type === undefined ? expand(item, entry, environment) : `type.googleapis.com/${type}`;
+      return [expandText(key, entry, environment), expanded];
+    }),
+  );
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,159 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+
+/** Text where `<x*1000>` stands for a thousand `x`. */
+const longText = z.string().transform((text) => {
+  return text.replaceAll(/<(.)\*(\d+)>/g, (_all, char: string, count: string) => char.repeat(Number(count)));
+});
+const anyObject = z.record(z.string(), z.unknown());
+
+/** Bytes are latin1; `lines` are joined with CRLF and closed by an empty line. */
+const step = z.strictObject({
+  /** Connection that the step uses; opened when first named. */
+  conn: z.string().default("c"),
+  get: z.string().optional(),
+  request: z.strictObject({ method: z.string(), path: z.string(), body: longText.optional() }).optional(),
+  /** Header lines of `get` and `request`; `host: test` is put first unless one is given. */
+  headers: z.array(longText).default([]),
+  lines: z.array(longText).optional(),
+  bytes: longText.optional(),
+  /** Milliseconds to wait after sending. */
+  pause: z.number().optional(),
+  half_close: z.boolean().optional(),
+  close: z.boolean().optional(),
+  reset: z.boolean().optional(),
+  /** How many more final responses to wait for (1 after sending), or until the peer ends, or until it is quiet. */
+  read: z.union([z.number(), z.enum(["eof", "quiet"])]).optional(),
+  admin: z
+    .strictObject({
+      method: z.string().default("GET"),
+      path: z.string(),
+      /** Keep only lines that contain this, or show only the key paths of a JSON answer. */
+      lines: z.string().optional(),
+      show: z.enum(["body", "keys", "head"]).default("body"),
+    })
+    .optional(),
+});
+
+const reply = z.strictObject({
+  status: z.string().default("200 OK"),
+  headers: z.array(longText).default([]),
+  body: longText.default(""),
+});
+const replyOrBytes = z.union([reply, z.strictObject({ bytes: longText })]);
+
+const action = z.union([
+  z.strictObject({ expect: z.enum(["request", "head"]) }),
+  z.strictObject({ match: z.string() }),
+  z.strictObject({ send: longText }),
+  z.strictObject({ sendNext: z.array(longText) }),
+  z.strictObject({ delay: z.number() }),
+  z.strictObject({ end: z.enum(["close", "reset", "half"]) }),
+  z.strictObject({ repeat: z.literal(true) }),
+]);
+
+const upstream = z.union([
+  /** Answer all requests with 200 `ok`, refuse connections, or accept and never answer. */
+  z.enum(["ok", "refuse", "silent"]),
+  replyOrBytes,
+  z.strictObject({ replies: z.array(replyOrBytes) }),
+  z.strictObject({ connections: z.array(z.array(action)) }),
+]);
+
+const cluster = z.looseObject({
+  /** Names of the upstreams that are its endpoints; by default the upstream of the same name. */
+  endpoints: z.array(z.string()).optional(),
+});
+
+const schema = z.strictObject({
+  title: z.string(),
+  /** `play` sends traffic; `validate` runs the configuration through `--mode validate`. */
+  kind: z.enum(["play", "validate"]).default("play"),
+  /** A process of its own, for cases that change the whole proxy. */
+  dedicated: z.boolean().default(false),
+  hcm: anyObject.default({}),
+  routes: z.array(anyObject).optional(),
+  vhosts: z.array(anyObject).optional(),
+  route_config: anyObject.default({}),
+  filters: z.array(anyObject).default([]),
+  listener: anyObject.default({}),
+  clusters: z.record(z.string(), cluster).default({}),
+  upstreams: z.record(z.string(), upstream).default({ up: "ok" }),
+  /** true: Envoy's default format; text: a format line; an object: a JSON format. */
+  access_log: z.union([z.literal(true), z.string(), anyObject]).optional(),
+  bootstrap: anyObject.default({}),
+  steps: z.array(step).default([]),
+  stats: z.array(z.string()).default([]),
+  expect: z.strictObject({
+    /** Statuses of all final responses, connection by connection. */
+    status: z.union([z.number(), z.array(z.number())]).optional(),
+    /** Fate of every connection. */
+    fate: z.enum(["open", "eof", "reset"]).optional(),
+    /** Texts that must be somewhere in the record. */
+    contains: z.array(z.string()).default([]),
+    /** Takes the place of `contains` for our own words, where they are meant to be clearer than Envoy's. */
+    weft_contains: z.array(z.string()).optional(),
+    absent: z.array(z.string()).default([]),
+    /** Exit code of `validate`. */
+    code: z.number().optional(),
+    upstream_requests: z.number().optional(),
+  }),
+  compare: z
+    .strictObject({
+      client: z.boolean().default(true),
+      upstream: z.boolean().default(true),
+      /** Sort header lines before comparing. */
+      unordered: z.boolean().default(false),
+      /** Sort all lines: for what may come in any order, as answers of hosts picked from a random start. */
+      sorted: z.boolean().default(false),
+      /** Header names (lower case) left out. */
+      ignore: z.array(z.string()).default([]),
+    })
+    .prefault({}),
+  normalise: z.array(z.strictObject({ match: z.string(), replace: z.string() })).default([]),
+});
+
+/** A case as written in its file, with defaults filled in. */
+export type Case = z.infer<typeof schema> & {
+  /** `group/name`, from the path of the file. */
+  name: string;
+  group: string;
+  /** Unique word that prefixes the case's resources inside a shared bootstrap. */
+  id: string;
+};
+export type Step = z.infer<typeof step>;
+export type UpstreamSpec = z.infer<typeof upstream>;
+export type Reply = z.infer<typeof replyOrBytes>;
+
+const folder = join(import.meta.dirname, "cases");
+
+/** Loads all cases, sorted by name; a mistake in a file throws with the file's name. */
+export function loadCases(): Case[] {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".yaml"),
+  );
+  return files.sort().map((file) => loadCase(join(folder, file)));
+}
+
+function loadCase(path: string): Case {
+  const name = relative(folder, path).replace(/\.yaml$/, "");
+  const parsed = schema.safeParse(parse(readFileSync(path, "utf8")));
+  if (!parsed.success) throw new Error(`Cannot load case ${name}: ${z.prettifyError(parsed.error)}`);
+  const { expect } = parsed.data;
+  if (
+    expect.code === undefined &&
+    expect.status === undefined &&
+    expect.contains.length === 0 &&
+    expect.fate === undefined
+  ) {
+    throw new Error(`Cannot load case ${name}: expect needs status, fate, code or contains`);
+  }
+  return {
+    ...parsed.data,
+    name,
+    group: name.split("/")[0]!,
+    id: `case_${name.replaceAll(/[^a-z0-9]+/gi, "_")}`,
+  };
+}

@@ -1,0 +1,222 @@
+import { existsSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { headerValue, readHttpMessage, statusOf } from "../../src/testing/read-http.ts";
+import type { HttpMessage } from "../../src/testing/read-http.ts";
+import type { RunningProxy } from "../../src/testing/start-proxy.ts";
+import { TcpClient } from "../../src/testing/tcp-client.ts";
+import { expandText } from "./build-bootstrap.ts";
+import type { CaseEnvironment } from "./build-bootstrap.ts";
+import type { Case, Step } from "./case.ts";
+import type { CaseUpstream } from "./upstreams.ts";
+
+const RESPONSE_TIMEOUT_MS = 4000;
+/** An error reply may keep its connection for Envoy's delayed close of one second. */
+const CLOSE_TIMEOUT_MS = 3000;
+
+/** What a connection of the client saw. */
+export interface ClientRecord {
+  name: string;
+  messages: HttpMessage[];
+  /** Bytes after the last message that could be read. */
+  rest: string;
+  fate: string;
+}
+
+/** Everything observed while a case was played, before normalising. */
+export interface Observation {
+  clients: ClientRecord[];
+  upstreams: { name: string; connections: { received: string; fate: string }[] }[];
+  admin: { request: string; lines: string[] }[];
+  stats: string[];
+  log: string[];
+  /** Things that did not happen in time. */
+  notes: string[];
+}
+
+interface OpenConnection {
+  client: TcpClient;
+  sent: string;
+  expected: number;
+}
+
+/** Plays the steps of a case on a running proxy. */
+export async function play(
+  entry: Case,
+  proxy: RunningProxy,
+  environment: CaseEnvironment,
+  upstreams: ReadonlyMap<string, CaseUpstream>,
+): Promise<Observation> {
+  const port = proxy.ports.get(entry.id);
+  if (port === undefined) throw new Error(`${proxy.kind} has no listener ${entry.id}`);
+  const connections = new Map<string, OpenConnection>();
+  const admin: Observation["admin"] = [];
+  const notes: string[] = [];
+  try {
+    for (const step of entry.steps) {
+      if (step.admin !== undefined) {
+        admin.push(await askAdmin(step.admin, proxy, (text) => expandText(text, entry, environment)));
+        continue;
+      }
+      const connection = connections.get(step.conn) ?? (await open(port));
+      connections.set(step.conn, connection);
+      await playStep(step, connection, notes);
+    }
+    for (const connection of connections.values()) await settle(connection);
+    const stats = await readStats(entry, proxy, environment);
+    const log = entry.access_log === undefined ? [] : await readLog(environment.logFile);
+    return {
+      clients: [...connections].map(([name, connection]) => recordOf(name, connection)),
+      upstreams: [...upstreams].map(([name, upstream]) => ({
+        name,
+        connections: (upstream.server?.connections ?? []).map(({ received, fate }) => ({ received, fate })),
+      })),
+      admin,
+      stats,
+      log,
+      notes,
+    };
+  } finally {
+    for (const connection of connections.values()) connection.client.close();
+  }
+}
+
+async function open(port: number): Promise<OpenConnection> {
+  return { client: await TcpClient.connect(port), sent: "", expected: 0 };
+}
+
+async function playStep(step: Step, connection: OpenConnection, notes: string[]): Promise<void> {
+  const bytes = bytesOf(step);
+  if (bytes !== "") {
+    connection.sent += bytes;
+    await connection.client.send(bytes);
+  }
+  if (step.pause !== undefined) await sleep(step.pause);
+  if (step.half_close === true) connection.client.halfClose();
+  const read = step.read ?? (bytes === "" ? 0 : 1);
+  if (typeof read === "number") connection.expected += read;
+  if (!(await waitForRead(read, connection)))
+    notes.push(`timed out: connection ${step.conn} waits for ${read}`);
+  if (step.close === true) connection.client.close();
+  if (step.reset === true) connection.client.reset();
+}
+
+async function waitForRead(read: number | string, connection: OpenConnection): Promise<boolean> {
+  const { client } = connection;
+  if (read === 0) return true;
+  if (read === "eof") return client.waitFor(() => client.fate !== "open", RESPONSE_TIMEOUT_MS);
+  if (read === "quiet") return client.waitFor(() => client.quietFor > 200, RESPONSE_TIMEOUT_MS);
+  const enough = (): boolean => client.fate !== "open" || finalResponses(connection) >= connection.expected;
+  return client.waitFor(enough, RESPONSE_TIMEOUT_MS);
+}
+
+/** Waits for what comes after the last response: the end, when it was announced, or else a short silence. */
+async function settle(connection: OpenConnection): Promise<void> {
+  const last = readAll(connection).messages.at(-1);
+  const closes =
+    last !== undefined &&
+    (headerValue(last, "connection") === "close" || last.framing === "close" || !last.complete);
+  if (closes) await connection.client.waitFor((client) => client.fate !== "open", CLOSE_TIMEOUT_MS);
+  else await connection.client.waitFor((client) => client.fate !== "open", 80);
+}
+
+function bytesOf(step: Step): string {
+  if (step.bytes !== undefined) return step.bytes;
+  if (step.lines !== undefined) return `${step.lines.join("\r\n")}\r\n\r\n`;
+  const request = step.get === undefined ? step.request : { method: "GET", path: step.get, body: undefined };
+  if (request === undefined) return "";
+  const lines = [`${request.method} ${request.path} HTTP/1.1`];
+  if (!step.headers.some((line) => line.toLowerCase().startsWith("host:"))) lines.push("host: test");
+  lines.push(...step.headers);
+  if (request.body !== undefined) lines.push(`content-length: ${request.body.length}`);
+  return `${lines.join("\r\n")}\r\n\r\n${request.body ?? ""}`;
+}
+
+function finalResponses(connection: OpenConnection): number {
+  return readAll(connection).messages.filter((message) => message.complete && isFinal(message)).length;
+}
+
+function isFinal(message: HttpMessage): boolean {
+  const status = statusOf(message);
+  return status >= 200 || status === 101;
+}
+
+/** Splits what a connection received into responses; the requests' methods tell which have no body. */
+function readAll(connection: OpenConnection): { messages: HttpMessage[]; rest: string } {
+  const text = connection.client.received;
+  const ended = connection.client.fate === "eof";
+  const methods = [...connection.sent.matchAll(/^([A-Z]+) \S+ HTTP\/1/gm)].map((found) => found[1]!);
+  const messages: HttpMessage[] = [];
+  let at = 0;
+  let finals = 0;
+  while (at < text.length && text.startsWith("HTTP/", at)) {
+    const message = readHttpMessage(text, at, { ended, method: methods[finals] ?? "GET" });
+    if (message === undefined) break;
+    messages.push(message);
+    at = message.end;
+    if (isFinal(message)) finals++;
+    if (!message.complete || statusOf(message) === 101) break;
+  }
+  return { messages, rest: text.slice(at) };
+}
+
+function recordOf(name: string, connection: OpenConnection): ClientRecord {
+  return { name, ...readAll(connection), fate: connection.client.fate };
+}
+
+async function readStats(entry: Case, proxy: RunningProxy, environment: CaseEnvironment): Promise<string[]> {
+  if (entry.stats.length === 0) return [];
+  const names = entry.stats.map((name) => expandText(name, entry, environment));
+  let before = "";
+  for (let i = 0; i < 20; i++) {
+    const all = await proxy.stats(entry.dedicated ? "" : entry.id);
+    const lines = names.map((name) => `${name}: ${all.get(name) ?? "absent"}`);
+    if (lines.join("\n") === before) return lines;
+    before = lines.join("\n");
+    await sleep(60);
+  }
+  return before.split("\n");
+}
+
+/** Reads the access log once it has stopped growing. */
+async function readLog(file: string): Promise<string[]> {
+  let before = "";
+  let same = 0;
+  for (let i = 0; i < 60 && same < 4; i++) {
+    await sleep(50);
+    const text = existsSync(file) ? readFileSync(file, "latin1") : "";
+    same = text !== "" && text === before ? same + 1 : 0;
+    before = text;
+  }
+  return before.split("\n").filter((line) => line !== "");
+}
+
+async function askAdmin(
+  ask: NonNullable<Step["admin"]>,
+  proxy: RunningProxy,
+  expandNames: (text: string) => string,
+): Promise<Observation["admin"][number]> {
+  const path = expandNames(ask.path);
+  const response = await fetch(`${proxy.admin}${path}`, { method: ask.method });
+  const body = await response.text();
+  const lines = [`${response.status}`, `content-type: ${response.headers.get("content-type")}`];
+  if (ask.show === "head") {
+    for (const [name, value] of response.headers) lines.push(`${name}: ${value}`);
+  } else if (ask.show === "keys") lines.push(...keyPaths(JSON.parse(body)));
+  else
+    lines.push(
+      ...body.split("\n").filter((line) => ask.lines === undefined || line.includes(expandNames(ask.lines))),
+    );
+  return { request: `${ask.method} ${path}`, lines };
+}
+
+/** `a.b[].c: string` for every value of a JSON document, sorted, each once. */
+function keyPaths(value: unknown, path = ""): string[] {
+  if (Array.isArray(value)) return [...new Set(value.flatMap((item) => keyPaths(item, `${path}[]`)))].sort();
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value);
+    return [
+      ...new Set(entries.flatMap(([key, item]) => keyPaths(item, path === "" ? key : `${path}.${key}`))),
+    ].sort();
+  }
+  return [`${path}: ${value === null ? "null" : typeof value}`];
+}

@@ -1,0 +1,126 @@
+import { join } from "node:path";
+import { startProxy, validateBootstrap } from "../../src/testing/start-proxy.ts";
+import type { ProxyKind, RunningProxy } from "../../src/testing/start-proxy.ts";
+import { tempDir } from "../../src/testing/temp-dir.ts";
+import { buildBootstrap } from "./build-bootstrap.ts";
+import type { CaseEnvironment } from "./build-bootstrap.ts";
+import type { Case } from "./case.ts";
+import { play } from "./play.ts";
+import { toRecord } from "./record.ts";
+import type { CaseRecord } from "./record.ts";
+import { startUpstream } from "./upstreams.ts";
+import type { CaseUpstream } from "./upstreams.ts";
+
+/** How a case went on one proxy: its record, or why there is none. */
+export type CaseResult = { record: CaseRecord } | { error: string };
+
+const AT_ONCE = 10;
+
+interface Prepared extends CaseEnvironment {
+  upstreams: Map<string, CaseUpstream>;
+}
+
+/**
+ * Plays cases on one kind of proxy: those that share a process in one process, dedicated ones each in its own. When the
+ * shared process does not start, the cases are halved until the ones to blame are alone.
+ */
+export async function runCases(kind: ProxyKind, cases: readonly Case[]): Promise<Map<Case, CaseResult>> {
+  const results = new Map<Case, CaseResult>();
+  const shared = cases.filter((entry) => entry.kind === "play" && !entry.dedicated);
+  await runShared(kind, shared, results);
+  const alone = cases.filter((entry) => entry.kind === "play" && entry.dedicated);
+  await limited(alone, 3, (entry) => runShared(kind, [entry], results));
+  const validated = cases.filter((entry) => entry.kind === "validate");
+  await limited(validated, 2, async (entry) => void results.set(entry, await validate(kind, entry)));
+  return results;
+}
+
+async function runShared(
+  kind: ProxyKind,
+  cases: readonly Case[],
+  results: Map<Case, CaseResult>,
+): Promise<void> {
+  if (cases.length === 0) return;
+  const prepared = await prepare(cases);
+  let proxy: RunningProxy;
+  try {
+    proxy = await startProxy(kind, buildBootstrap(cases, prepared), { timeoutMs: 15_000 });
+  } catch (error) {
+    await release(prepared);
+    if (cases.length === 1) results.set(cases[0]!, { error: (error as Error).message });
+    else {
+      const middle = Math.ceil(cases.length / 2);
+      await runShared(kind, cases.slice(0, middle), results);
+      await runShared(kind, cases.slice(middle), results);
+    }
+    return;
+  }
+  try {
+    await limited(cases, AT_ONCE, async (entry) => {
+      results.set(entry, await playOne(entry, proxy, prepared.get(entry)!));
+    });
+  } finally {
+    await proxy.stop();
+    await release(prepared);
+  }
+}
+
+async function playOne(entry: Case, proxy: RunningProxy, prepared: Prepared): Promise<CaseResult> {
+  try {
+    const seen = await play(entry, proxy, prepared, prepared.upstreams);
+    const ports = new Map([...prepared.ports].map(([name, port]) => [port, `<${name}>`]));
+    ports.set(proxy.ports.get(entry.id)!, "<listener>");
+    ports.set(Number(new URL(proxy.admin).port), "<admin>");
+    return { record: toRecord(entry, seen, { ports }) };
+  } catch (error) {
+    const crashed = proxy.process.ended
+      ? `\n${proxy.kind} has ended; its output:\n${proxy.log.slice(-2000)}`
+      : "";
+    return { error: `${(error as Error).message}${crashed}` };
+  }
+}
+
+async function validate(kind: ProxyKind, entry: Case): Promise<CaseResult> {
+  const prepared = await prepare([entry]);
+  try {
+    const { code, output } = await validateBootstrap(kind, buildBootstrap([entry], prepared));
+    // Protobuf's own messages vary their spaces on purpose.
+    const text = output.replaceAll(entry.id, "<case>").replaceAll(/[ \t]+/g, " ");
+    const lines = [`exit code ${code}`, ...text.split("\n")];
+    return { record: { lines, statuses: [], fates: [], upstreamRequests: 0 } };
+  } finally {
+    await release(prepared);
+  }
+}
+
+async function prepare(cases: readonly Case[]): Promise<Map<Case, Prepared>> {
+  const folder = tempDir("differential");
+  const prepared = new Map<Case, Prepared>();
+  for (const entry of cases) {
+    const upstreams = new Map<string, CaseUpstream>();
+    for (const [name, spec] of Object.entries(entry.upstreams))
+      upstreams.set(name, await startUpstream(spec));
+    const ports = new Map([...upstreams].map(([name, upstream]) => [name, upstream.port]));
+    prepared.set(entry, { upstreams, ports, logFile: join(folder, `${entry.id}.log`) });
+  }
+  return prepared;
+}
+
+async function release(prepared: ReadonlyMap<Case, Prepared>): Promise<void> {
+  for (const { upstreams } of prepared.values()) {
+    for (const upstream of upstreams.values()) await upstream.close();
+  }
+}
+
+/** Runs `work` over all items, at most `count` at once. */
+async function limited<T>(
+  items: readonly T[],
+  count: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: count }, worker));
+}

