@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatProblem, loadMessage, loadOrThrow, LoadError } from "./load.ts";
+import { loadMessage, loadOrThrow, LoadError } from "./load.ts";
+import { formatProblem } from "./problem.ts";
 import { toJson, unpackAs } from "./registry.ts";
 
 const BOOTSTRAP = "envoy.config.bootstrap.v3.Bootstrap";

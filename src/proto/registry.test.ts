@@ -71,11 +71,10 @@ test("unpackAs() opens the type, refuses others, and converts typed structs", ()
   );
   assert.equal(unpackAny({ ...any, typeUrl: "type.googleapis.com/foo.Bar" }), undefined);
   for (const wrapper of ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"] as const) {
-    const typed = packNew("xds.type.v3.TypedStruct", {
+    const typed = packNew(wrapper, {
       typeUrl: `type.googleapis.com/${name}`,
       value: { suppress_envoy_headers: true },
     });
-    typed.typeUrl = `type.googleapis.com/${wrapper}`;
     assert.equal(configTypeName(typed), name);
     assert.equal(unpackAs(typed, name).suppressEnvoyHeaders, true);
     assert.throws(() => unpackAs(typed, "envoy.config.core.v3.Node"), /the message is a envoy\.extensions/);
@@ -95,6 +94,8 @@ test("schema() finds services' messages and extension configs", () => {
     "envoy.service.discovery.v3.DeltaDiscoveryResponse",
     "envoy.service.auth.v3.CheckRequest",
     "envoy.admin.v3.ConfigDump",
+    "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest",
+    "grpc.health.v1.HealthCheckRequest",
   ])
     assert.equal(findSchema(name)?.typeName, name);
   assert.equal(findSchema("foo.Bar"), undefined);

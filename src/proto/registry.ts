@@ -163,8 +163,7 @@ function opaqueConfig(
   inside: string,
 ): { typeName: string | undefined; json: JsonObject } | undefined {
   if (inside === "xds.type.v3.TypedStruct" || inside === "udpa.type.v1.TypedStruct") {
-    // Both have the same fields; only the former is part of the descriptor set.
-    const typed = decode("xds.type.v3.TypedStruct", any.value);
+    const typed = decode(inside, any.value);
     return { typeName: typeNameOf(typed), json: typed.value ?? {} };
   }
   if (inside === "google.protobuf.Struct") {

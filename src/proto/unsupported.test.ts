@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ignored, only } from "./ledger.ts";
 import type { Ledger } from "./ledger.ts";
-import { formatProblem, loadOrThrow } from "./load.ts";
+import { loadOrThrow } from "./load.ts";
+import { formatProblem } from "./problem.ts";
 import { ledgerProblems, renderSupport } from "./support-table.ts";
 import { reportUnsupported, unsupportedProblems } from "./unsupported.ts";
 

@@ -3,8 +3,8 @@ import type { DescField, DescMessage, JsonValue, Message } from "@bufbuild/proto
 import { fromBinary, fromJson } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { FieldSupport, Ledger } from "./ledger.ts";
-import { problemAt } from "./load.ts";
-import type { LoadProblem, SourceMap } from "./load.ts";
+import { problemAt } from "./problem.ts";
+import type { LoadProblem, SourceMap } from "./problem.ts";
 import { fieldValue, isUnwrapped } from "./message-info.ts";
 import type { Fields } from "./message-info.ts";
 import { formatPath } from "./path.ts";

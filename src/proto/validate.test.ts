@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatProblem, loadOrThrow } from "./load.ts";
+import { loadOrThrow } from "./load.ts";
+import { formatProblem } from "./problem.ts";
 import { create, packNew } from "./registry.ts";
 import { firstViolation, validateMessage, violationProblems } from "./validate.ts";
 

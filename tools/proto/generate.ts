@@ -26,7 +26,16 @@ plugins:
     opt: [target=dts, import_extension=js]
 `,
   );
-  const paths = ["envoy", "xds", "udpa", "google/api", "google/rpc", "opentelemetry", "validate"];
+  const paths = [
+    "envoy",
+    "xds",
+    "udpa",
+    "google/api",
+    "google/rpc",
+    "opentelemetry",
+    "grpc/health",
+    "validate",
+  ];
   execFileSync(
     join(root, "node_modules/.bin/buf"),
     ["generate", descriptors, "--template", template, ...paths.flatMap((p) => ["--path", p])],
