@@ -5,6 +5,8 @@ export interface Counter {
   add(by?: number, labels?: MetricLabels): void;
 }
 
+type Reader = () => number | Iterable<readonly [MetricLabels, number]>;
+
 interface Metric {
   readonly name: string;
   readonly help: string;
@@ -34,14 +36,23 @@ export class TextMetrics {
     };
   }
 
+  /** A counter kept elsewhere, for hot paths; asked for when the page is made. */
+  readCounter(name: string, help: string, read: Reader): void {
+    this.#read("counter", name, help, read);
+  }
+
   /** A number that is asked for when the page is made. */
-  gauge(name: string, help: string, read: () => number | Iterable<readonly [MetricLabels, number]>): void {
+  gauge(name: string, help: string, read: Reader): void {
+    this.#read("gauge", name, help, read);
+  }
+
+  #read(type: Metric["type"], name: string, help: string, read: Reader): void {
     const collect = () => {
       const now = read();
       if (typeof now === "number") return [["", now] as const];
       return Array.from(now, ([labels, value]) => [renderLabels(labels), value] as const);
     };
-    this.#metrics.push({ name, help, type: "gauge", collect });
+    this.#metrics.push({ name, help, type, collect });
   }
 
   /** The whole page, `text/plain; version=0.0.4`. */

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { SourceState } from "./hold.ts";
+import type { Endpoint, Reading } from "./model.ts";
+
+function endpoint(port: number): Endpoint {
+  return {
+    ip: "10.0.0.1",
+    port,
+    weight: 1,
+    region: "",
+    zone: "",
+    version: "",
+    health: "healthy",
+    metadata: {},
+  };
+}
+
+function reading(services: Record<string, number[]>, confirmed: string[] = []): Reading {
+  return {
+    kind: "ok",
+    services: new Map(
+      Object.entries(services).map(([name, ports]) => [
+        name,
+        { endpoints: ports.map(endpoint), confirmed: confirmed.includes(name) },
+      ]),
+    ),
+  };
+}
+
+const ports = (state: SourceState, service: string) => state.services.get(service)?.map((e) => e.port);
+
+test("SourceState.apply() passes on additions and small losses", () => {
+  const state = new SourceState("s");
+  assert.ok(state.apply(reading({ users: [1, 2] }), 1));
+  assert.ok(state.apply(reading({ users: [2, 3] }), 2));
+  assert.deepEqual(ports(state, "users"), [2, 3]);
+  assert.equal(state.holds.length, 0);
+  assert.equal(state.apply(reading({ users: [3, 2] }), 3), false, "order does not matter");
+});
+
+test("SourceState.apply() keeps endpoints when the source fails, empties or forgets a service", () => {
+  const state = new SourceState("s");
+  state.apply(reading({ users: [1, 2], orders: [5] }), 1);
+  assert.equal(state.apply({ kind: "error", error: "ECONNREFUSED" }, 2), false);
+  assert.equal(state.health.error, "ECONNREFUSED");
+  assert.equal(state.apply(reading({ users: [] }), 3), false);
+  assert.deepEqual(ports(state, "users"), [1, 2]);
+  assert.deepEqual(ports(state, "orders"), [5]);
+  assert.deepEqual(
+    state.holds.map((h) => h.reason),
+    ["all endpoints vanished at once", "the service vanished from its source"],
+  );
+  state.apply(reading({ users: [1], orders: [5] }), 4);
+  assert.equal(state.holds.length, 0);
+  assert.deepEqual(ports(state, "users"), [1]);
+});
+
+test("SourceState.apply() believes a confirmed loss and keeps the empty service known", () => {
+  const state = new SourceState("s");
+  state.apply(reading({ users: [1, 2] }), 1);
+  assert.ok(state.apply(reading({ users: [] }, ["users"]), 2));
+  assert.deepEqual(ports(state, "users"), []);
+});
+
+test("SourceState.apply() holds a large loss and adds what is new meanwhile", () => {
+  const state = new SourceState("s", { maxHoldMs: 1000, maxLossShare: 0.5, minLoss: 3 });
+  state.apply(reading({ users: [1, 2, 3, 4] }), 0);
+  state.apply(reading({ users: [1, 9] }), 10);
+  assert.deepEqual(ports(state, "users"), [1, 2, 3, 4, 9]);
+  assert.equal(state.expire(500), false);
+  assert.ok(state.expire(1010));
+  assert.deepEqual(ports(state, "users"), [1, 9]);
+});
+
+test("SourceState never empties a service without confirmation", () => {
+  const step = fc.record({
+    ports: fc.array(fc.integer({ min: 1, max: 6 })),
+    confirmed: fc.boolean(),
+    known: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step), (steps) => {
+      const state = new SourceState("s");
+      let had = 0;
+      steps.forEach(({ ports: list, confirmed, known }, i) => {
+        state.apply(
+          known ? reading({ users: [...new Set(list)] }, confirmed ? ["users"] : []) : reading({}),
+          i + 1,
+        );
+        const now = ports(state, "users")?.length ?? 0;
+        if (had > 0 && now === 0) assert.ok(known && confirmed);
+        had = now;
+      });
+    }),
+  );
+});

@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { SavedCatalog } from "./catalog-store.ts";
+
+interface LastGoodFile {
+  readonly format: 1;
+  readonly savedAt: string;
+  readonly sha256: string;
+  readonly catalog: SavedCatalog;
+}
+
+/** Writes the catalog so that a crash at any moment leaves either the old file or the new one. */
+export async function saveLastGood(file: string, catalog: SavedCatalog): Promise<void> {
+  const content: LastGoodFile = {
+    format: 1,
+    savedAt: new Date().toISOString(),
+    sha256: digest(catalog),
+    catalog,
+  };
+  await mkdir(dirname(file), { recursive: true });
+  const temporary = `${file}.tmp`;
+  const handle = await open(temporary, "w", 0o600);
+  try {
+    await handle.writeFile(JSON.stringify(content));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}
+
+/** Reads what was saved. Undefined when there is none; throws when the file is damaged. */
+export async function loadLastGood(
+  file: string,
+): Promise<{ catalog: SavedCatalog; savedAt: string } | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const content = parse(text);
+  if (content === undefined) {
+    throw new Error(`Cannot load last known good "${file}": it is damaged; remove it to start without`);
+  }
+  return { catalog: content.catalog, savedAt: content.savedAt };
+}
+
+function parse(text: string): LastGoodFile | undefined {
+  try {
+    const content = JSON.parse(text) as LastGoodFile;
+    return content.format === 1 && content.sha256 === digest(content.catalog) ? content : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function digest(catalog: SavedCatalog): string {
+  return createHash("sha256").update(JSON.stringify(catalog)).digest("hex");
+}

@@ -1,0 +1,43 @@
+/** Whether an endpoint takes traffic, as its source says. */
+export type EndpointHealth = "healthy" | "unhealthy" | "degraded" | "draining";
+
+/** One address of one service, as a source reports it. */
+export interface Endpoint {
+  readonly ip: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly region: string;
+  readonly zone: string;
+  readonly version: string;
+  readonly health: EndpointHealth;
+  /** Reaches proxies as `envoy.lb` metadata. */
+  readonly metadata: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What one source says of one service. */
+export interface ServiceReading {
+  readonly endpoints: readonly Endpoint[];
+  /**
+   * Whether fewer endpoints than before are meant: somebody deregistered them or a file says so. What merely vanished,
+   * or all leases running out at once, is not confirmed.
+   */
+  readonly confirmed: boolean;
+}
+
+/** One look at a source: everything it knows, or why it could not be asked. */
+export type Reading =
+  | { readonly kind: "ok"; readonly services: ReadonlyMap<string, ServiceReading> }
+  | { readonly kind: "error"; readonly error: string };
+
+/** An endpoint and the source it came from. */
+export interface SourcedEndpoint extends Endpoint {
+  readonly source: string;
+}
+
+/** The services that proxies are told about, by name. */
+export type Catalog = ReadonlyMap<string, readonly SourcedEndpoint[]>;
+
+/** `ip:port`, or `[ip]:port` for IPv6. */
+export function endpointAddress(endpoint: Pick<Endpoint, "ip" | "port">): string {
+  return endpoint.ip.includes(":") ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
+}

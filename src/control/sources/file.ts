@@ -1,0 +1,93 @@
+import { watch } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { loadConfig } from "../../base/load-config.ts";
+import type { Endpoint, Reading, ServiceReading } from "../model.ts";
+import type { DiscoverySourceDef } from "../source.ts";
+
+const instance = z.strictObject({
+  ip: z.string().refine((ip) => isIP(ip) !== 0, "must be an IPv4 or IPv6 address"),
+  port: z.int().min(1).max(65_535),
+  weight: z.int().min(1).max(65_535).default(1),
+  region: z.string().default(""),
+  zone: z.string().default(""),
+  version: z.string().default(""),
+  health: z.enum(["healthy", "unhealthy", "degraded", "draining"]).default("healthy"),
+  metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+});
+
+/** One file: services by name, each with all of its instances. An empty list is meant: the service has none. */
+const fileSchema = z.strictObject({
+  services: z.record(z.string().min(1), z.strictObject({ instances: z.array(instance) })),
+});
+
+const SETTLE_MS = 50;
+/** Also look without being told: some file systems (network mounts) tell nothing. */
+const POLL_MS = 5000;
+
+/**
+ * A directory of YAML or JSON files. Replace files by rename, so that no half-written one is read; a file that cannot
+ * be read makes the whole reading an error, and what was known stays.
+ */
+export const fileSource: DiscoverySourceDef = {
+  name: "file",
+  options: [{ name: "path", description: "directory of .yaml, .yml and .json files", required: true }],
+  async *watch(options, { signal, log }) {
+    const directory = options["path"]!;
+    let last = "";
+    while (!signal.aborted) {
+      const changed = nextChange(directory, signal);
+      const reading = await readDirectory(directory);
+      const shown = reading.kind === "error" ? reading.error : JSON.stringify([...reading.services]);
+      if (shown !== last) {
+        if (reading.kind === "error") log.warn(`${reading.error}; keeping what is known`);
+        last = shown;
+        yield reading;
+      }
+      await changed;
+    }
+  },
+};
+
+async function readDirectory(directory: string): Promise<Reading> {
+  try {
+    const names = (await readdir(directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
+    const services = new Map<string, ServiceReading>();
+    const owners = new Map<string, string>();
+    for (const name of names) {
+      const file = join(directory, name);
+      const content = loadConfig(fileSchema, await readFile(file, "utf8"), file);
+      for (const [service, { instances }] of Object.entries(content.services)) {
+        const owner = owners.get(service);
+        if (owner !== undefined)
+          throw new Error(`Cannot load "${file}": service "${service}" is already in "${owner}"`);
+        owners.set(service, file);
+        services.set(service, { endpoints: instances satisfies readonly Endpoint[], confirmed: true });
+      }
+    }
+    return { kind: "ok", services };
+  } catch (error) {
+    return { kind: "error", error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Settles soon after the directory changed, or after a while. */
+async function nextChange(directory: string, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, POLL_MS);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  let watcher: ReturnType<typeof watch> | undefined;
+  try {
+    watcher = watch(directory, () => resolve());
+    watcher.on("error", () => {});
+  } catch {
+    // The directory is not there: the timer finds it when it comes.
+  }
+  await promise;
+  clearTimeout(timer);
+  watcher?.close();
+  await sleep(SETTLE_MS);
+}

@@ -1,0 +1,90 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { MeshPolicy } from "../mesh-policy.ts";
+import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
+import { duration, resource, typed, type View } from "./view.ts";
+
+const AUTH_CLUSTER = "weft_auth";
+/** What says who the user is; comes from the auth service or not at all. */
+const IDENTITY_HEADERS = ["x-user-id", "x-user-roles"];
+
+const stripIdentity: JsonValue = {
+  name: "envoy.filters.http.header_mutation",
+  typed_config: typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", {
+    mutations: { request_mutations: IDENTITY_HEADERS.map((name) => ({ remove: name })) },
+  }),
+};
+
+/** Proxies at the edge: one listener, routes by path, the auth service asked about each request. */
+export const edgeView: View = {
+  name: "edge",
+  build(input) {
+    const { policy } = input;
+    const { auth, listen, routes, trusted_hops: trustedHops } = policy.edge;
+    const listener = httpListener("edge", listen, policy, {
+      useRemoteAddress: true,
+      trustedHops,
+      routes: "edge",
+      filters: [stripIdentity, ...(auth === undefined ? [] : [authFilter(auth)])],
+    });
+    const services = [...new Set(routes.map((route) => route.service))].sort();
+    return [
+      ...services.flatMap((service) => serviceResources(input, service)),
+      ...(auth === undefined ? [] : [addressCluster(input, AUTH_CLUSTER, auth.address)]),
+      resource(input, "envoy.config.listener.v3.Listener", "edge", listener),
+      resource(input, "envoy.config.route.v3.RouteConfiguration", "edge", {
+        name: "edge",
+        virtual_hosts: [
+          {
+            name: "edge",
+            domains: ["*"],
+            routes: routes.map((route) => edgeRoute(route, policy)),
+          },
+        ],
+      }),
+    ];
+  },
+};
+
+function edgeRoute(route: MeshPolicy["edge"]["routes"][number], policy: MeshPolicy): JsonValue {
+  const match: JsonValue =
+    route.path !== undefined
+      ? { path: route.path }
+      : route.prefix === "/"
+        ? { prefix: "/" }
+        : { path_separated_prefix: route.prefix!.replace(/\/+$/, "") };
+  return {
+    name: route.service,
+    match,
+    route: {
+      cluster: route.service,
+      timeout: duration(route.timeout_ms),
+      ...(route.rewrite_prefix !== undefined && { prefix_rewrite: route.rewrite_prefix }),
+      ...retryPolicy(policy),
+    },
+  };
+}
+
+function authFilter(auth: NonNullable<MeshPolicy["edge"]["auth"]>): JsonValue {
+  const exact = (...names: string[]): JsonValue => ({
+    patterns: names.map((name) => ({ exact: name, ignore_case: true })),
+  });
+  return {
+    name: "envoy.filters.http.ext_authz",
+    typed_config: typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", {
+      transport_api_version: "V3",
+      failure_mode_allow: auth.failure_mode === "allow",
+      allowed_headers: exact("x-request-id", "traceparent", "tracestate", "x-forwarded-for", "user-agent"),
+      http_service: {
+        server_uri: {
+          uri: `http://${auth.address}`,
+          cluster: AUTH_CLUSTER,
+          timeout: duration(auth.timeout_ms),
+        },
+        authorization_response: {
+          allowed_upstream_headers: exact(...IDENTITY_HEADERS, "x-request-id", "traceparent"),
+          allowed_client_headers: exact("www-authenticate", "content-type"),
+        },
+      },
+    }),
+  };
+}

@@ -1,0 +1,61 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { MeshPolicy } from "../mesh-policy.ts";
+import type { Catalog } from "../model.ts";
+import type { Resource, ResourceCache, ResourceTypeName } from "../resource.ts";
+
+/** Who asks: the node of a discovery request, as far as views care. */
+export interface NodeIdentity {
+  readonly id: string;
+  readonly cluster: string;
+  readonly zone: string;
+  readonly userAgent: string;
+  /** `metadata.weft` of the node: what a sidecar says of itself. */
+  readonly weft: Readonly<Record<string, JsonValue>>;
+}
+
+/** All that a view may look at. */
+export interface ViewInput {
+  readonly node: NodeIdentity;
+  readonly catalog: Catalog;
+  readonly policy: MeshPolicy;
+  readonly cache: ResourceCache;
+}
+
+/** What one kind of node is served. */
+export interface View {
+  readonly name: string;
+  /** Throws an Error that says what the node must tell and does not. */
+  build(input: ViewInput): readonly Resource[];
+}
+
+/** JSON of a message inside an Any. */
+export function typed(type: string, fields: Record<string, JsonValue> = {}): JsonValue {
+  return { "@type": `type.googleapis.com/${type}`, ...fields };
+}
+
+/** Encodes one resource. */
+export function resource(
+  input: ViewInput,
+  type: ResourceTypeName,
+  name: string,
+  json: Record<string, JsonValue>,
+  scope = "",
+): Resource {
+  return input.cache.get(type, name, json, scope);
+}
+
+/** `ADDRESS:PORT` as a socket address. Throws when it is not one. */
+export function socketAddress(text: string): JsonValue {
+  const colon = text.lastIndexOf(":");
+  const port = Number(text.slice(colon + 1));
+  const address = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  if (colon <= 0 || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error(`"${text}" is not ADDRESS:PORT`);
+  }
+  return { socket_address: { address, port_value: port } };
+}
+
+/** Milliseconds as a protobuf duration. */
+export function duration(ms: number): string {
+  return `${ms / 1000}s`;
+}
