@@ -98,7 +98,7 @@ async function startNamed(name: string): Promise<{ port: number; close(): void }
 }
 
 peerTest(
-  "Envoy polls the registry over REST EDS: registration, drain, weight, expiry, restart",
+  "Envoy polls the registry over REST EDS: registration, drain, restart, deregistration",
   ["envoy"],
   async (context) => {
     const folder = tempDir("registry-rest-eds");
@@ -126,8 +126,15 @@ peerTest(
     writeFileSync(config, bootstrap(registryPort));
     const adminFile = join(folder, "admin");
     const envoy = new ManagedProcess(findPeer("envoy")!, [
-      ...["-c", config, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"],
-      ...["--admin-address-path", adminFile, "--drain-time-s", "1"],
+      "-c",
+      config,
+      "--concurrency",
+      "1",
+      "--use-dynamic-base-id",
+      "--log-level",
+      "warning",
+      "--admin-address-path",
+      adminFile,
     ]);
     context.after(() => envoy.stop());
     const admin = await waitUntil(
