@@ -164,9 +164,9 @@ test("loadMessage() packs typed configs, and locate() finds fields inside them",
   );
   assert.equal(hcm.statPrefix, "x");
   const path = ["static_resources", "listeners", 0, "filter_chains", 0, "filters", 0, "typed_config"];
-  assert.deepEqual(source.locate([...path, "stat_prefix"]), { line: 9, column: 11 });
-  assert.deepEqual(source.locate([...path, "route_config", "name"]), { line: 7, column: 9 });
-  assert.deepEqual(source.locate([]), { line: 1, column: 1 });
+  assert.deepEqual(source.locate([...path, "stat_prefix"]), { file: "l.yaml", line: 9, column: 11 });
+  assert.deepEqual(source.locate([...path, "route_config", "name"]), { file: "l.yaml", line: 7, column: 9 });
+  assert.deepEqual(source.locate([]), { file: "l.yaml", line: 1, column: 1 });
 });
 
 test("loadOrThrow() throws all problems", () => {

@@ -38,3 +38,25 @@ test("mergeMessage() keeps wrappers' presence and replaces the other case of a o
     },
   );
 });
+
+test("SourceMap.mergedWith() finds fields in the text that decided them", () => {
+  const base = loadOrThrow(
+    BOOTSTRAP,
+    "node: {id: a, cluster: c}\nstatic_resources: {clusters: [{name: a}]}",
+    {
+      file: "base.yaml",
+    },
+  ).source;
+  const over = loadOrThrow(BOOTSTRAP, "\nstatic_resources: {clusters: [{name: b}]}\nnode: {id: b}", {
+    file: "over",
+  }).source;
+  const merged = base.mergedWith(over);
+  assert.deepEqual(merged.locate(["node", "id"]), { file: "over", line: 3, column: 8 });
+  assert.deepEqual(merged.locate(["node", "cluster"]), { file: "base.yaml", line: 1, column: 15 });
+  assert.deepEqual(merged.locate(["static_resources", "clusters", 0, "name"]).file, "base.yaml");
+  assert.deepEqual(merged.locate(["static_resources", "clusters", 1, "name"]), {
+    file: "over",
+    line: 2,
+    column: 32,
+  });
+});

@@ -4,12 +4,13 @@ import { fromBinary, fromJson } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { FieldSupport, Ledger } from "./ledger.ts";
 import { problemAt } from "./problem.ts";
-import type { LoadProblem, SourceMap } from "./problem.ts";
+import type { LoadProblem } from "./problem.ts";
 import { fieldValue, isUnwrapped } from "./message-info.ts";
 import type { Fields } from "./message-info.ts";
 import { formatPath } from "./path.ts";
 import type { Path, PathPart } from "./path.ts";
 import { findSchema, registry, typeNameOf } from "./registry.ts";
+import type { SourceMap } from "./source-map.ts";
 
 /** Something that is set and has no effect here. */
 export interface Unsupported {

@@ -6,10 +6,11 @@ import type { Any, Duration } from "@bufbuild/protobuf/wkt";
 import { isUnwrapped } from "./message-info.ts";
 import type { Fields } from "./message-info.ts";
 import { problemAt } from "./problem.ts";
-import type { LoadProblem, SourceMap } from "./problem.ts";
+import type { LoadProblem } from "./problem.ts";
 import { formatPath } from "./path.ts";
 import type { Path, PathPart } from "./path.ts";
 import { findSchema, registry, typeNameOf } from "./registry.ts";
+import type { SourceMap } from "./source-map.ts";
 import { isRequired, isRequiredOneof, requiredText, rulesOf, sizeRule, valueCheck } from "./rules.ts";
 import type { ValueCheck } from "./rules.ts";
 
