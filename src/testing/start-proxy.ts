@@ -46,11 +46,10 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const folder = tempDir(kind);
   const adminFile = join(folder, "admin-address");
-  const args = [
-    ...["-c", writeBootstrap(folder, bootstrap), "--concurrency", "1", "--disable-hot-restart"],
-    ...["--admin-address-path", adminFile, "--file-flush-interval-msec", "50", "-l", "warning"],
-    ...(options.args ?? []),
-  ];
+  const bootstrapFile = writeBootstrap(folder, bootstrap);
+  // Envoy takes a flag's value as the next argument only.
+  const args = ["-c", bootstrapFile, "--concurrency", "1", "--disable-hot-restart", "--admin-address-path"];
+  args.push(adminFile, "--file-flush-interval-msec", "50", "-l", "warning", ...(options.args ?? []));
   const [command, ...rest] = [...(options.prefix ?? []), ...proxyCommand(kind, options.nodeArgs), ...args];
   const child = new ManagedProcess(command!, rest);
   try {

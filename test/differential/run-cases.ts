@@ -15,6 +15,8 @@ import type { CaseUpstream } from "./upstreams.ts";
 export type CaseResult = { record: CaseRecord } | { error: string };
 
 const AT_ONCE = 10;
+/** Failed starts that are spent on finding the cases to blame. */
+const START_BUDGET = 30;
 
 interface Prepared extends CaseEnvironment {
   upstreams: Map<string, CaseUpstream>;
@@ -27,9 +29,10 @@ interface Prepared extends CaseEnvironment {
 export async function runCases(kind: ProxyKind, cases: readonly Case[]): Promise<Map<Case, CaseResult>> {
   const results = new Map<Case, CaseResult>();
   const shared = cases.filter((entry) => entry.kind === "play" && !entry.dedicated);
-  await runShared(kind, shared, results);
+  const budget = { starts: START_BUDGET };
+  await runShared(kind, shared, results, budget);
   const alone = cases.filter((entry) => entry.kind === "play" && entry.dedicated);
-  await limited(alone, 3, (entry) => runShared(kind, [entry], results));
+  await limited(alone, 3, (entry) => runShared(kind, [entry], results, budget));
   const validated = cases.filter((entry) => entry.kind === "validate");
   await limited(validated, 2, async (entry) => void results.set(entry, await validate(kind, entry)));
   return results;
@@ -39,6 +42,7 @@ async function runShared(
   kind: ProxyKind,
   cases: readonly Case[],
   results: Map<Case, CaseResult>,
+  budget: { starts: number },
 ): Promise<void> {
   if (cases.length === 0) return;
   const prepared = await prepare(cases);
@@ -47,11 +51,12 @@ async function runShared(
     proxy = await startProxy(kind, buildBootstrap(cases, prepared), { timeoutMs: 15_000 });
   } catch (error) {
     await release(prepared);
-    if (cases.length === 1) results.set(cases[0]!, { error: (error as Error).message });
-    else {
+    if (cases.length === 1 || budget.starts-- <= 0) {
+      for (const entry of cases) results.set(entry, { error: (error as Error).message });
+    } else {
       const middle = Math.ceil(cases.length / 2);
-      await runShared(kind, cases.slice(0, middle), results);
-      await runShared(kind, cases.slice(middle), results);
+      await runShared(kind, cases.slice(0, middle), results, budget);
+      await runShared(kind, cases.slice(middle), results, budget);
     }
     return;
   }
