@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+
+/** A proxy under load. */
+export interface Contender {
+  name: string;
+  /** Where it listens. */
+  port: number;
+  /** Process whose threads (and children) do the work. */
+  pid: number;
+  stop(): Promise<void>;
+}
+
+/** What every contender is told to do. */
+export interface Work {
+  upstreamPort: number;
+  /** Core that the proxy may use. */
+  core: number;
+  accessLog: boolean;
+  /** Folder for configuration and logs. */
+  folder: string;
+  /** Flags of Node for Weft, as those of a profiler. */
+  nodeArgs: readonly string[];
+}
+
+/** A port that is free now; the caller takes it at once. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** CPU time of a process, its children and all their living threads, in microseconds. */
+export function cpuMicros(pid: number): number {
+  let nanos = 0;
+  for (const thread of threadsOf(pid))
+    nanos += Number(readFileSync(`${thread}/schedstat`, "utf8").split(" ")[0]);
+  return nanos / 1000;
+}
+
+/** Resident memory of a process and its children in bytes. */
+export function residentBytes(pid: number): number {
+  let bytes = 0;
+  for (const id of familyOf(pid)) {
+    const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${id}/status`, "utf8"));
+    bytes += Number(found?.[1] ?? 0) * 1024;
+  }
+  return bytes;
+}
+
+function threadsOf(pid: number): string[] {
+  return familyOf(pid).flatMap((id) => taskFolders(id));
+}
+
+function familyOf(pid: number): number[] {
+  const family = [pid];
+  for (const task of taskFolders(pid)) {
+    const children = readFileSync(`${task}/children`, "utf8").trim();
+    for (const child of children === "" ? [] : children.split(" ")) family.push(...familyOf(Number(child)));
+  }
+  return family;
+}
+
+function taskFolders(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`);
+}
