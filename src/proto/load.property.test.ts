@@ -147,6 +147,33 @@ test("loadMessage() gives back what toJson() prints, as JSON and as YAML", () =>
   );
 });
 
+test("loadMessage() never throws, whatever the text", () => {
+  const scalars = fc.oneof(
+    fc.constantFrom(...TEXTS, null, true, 5, -1, 1.5, 1e300, 99999999999),
+    fc.string(),
+  );
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof({ maxDepth: 4 }, scalars, fc.array(tie("tree"), { maxLength: 3 }), tie("map")),
+    map: fc.dictionary(
+      fc.constantFrom("node", "admin", "static_resources", "clusters", "name", "@type", "x"),
+      tie("tree"),
+    ),
+  }));
+  const texts = fc.oneof(
+    fc.string(),
+    fc.string({ unit: fc.constantFrom(..."{}[]:,-&*!|>'\"#%\n\t ab5<".split("")) }),
+    tree.map((value) => JSON.stringify(value)),
+  );
+  fc.assert(
+    fc.property(texts, fc.constantFrom("yaml", "json"), (printed, format) => {
+      const loaded = loadMessage(BOOTSTRAP, printed, { file: "x", format: format as "yaml" | "json" });
+      assert.equal(loaded.message === undefined, loaded.problems.length > 0);
+      for (const problem of loaded.problems) assert.ok(problem.line >= 1 && problem.column >= 1);
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test("validateMessage() and redact() take any message", () => {
   fc.assert(
     fc.property(fc.integer(), (seed) => {

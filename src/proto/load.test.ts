@@ -113,7 +113,7 @@ test("loadMessage() takes what Envoy's loader takes", () => {
     ).static_resources.clusters[0];
   assert.deepEqual(cluster("type: strict_dns"), { name: "a", type: "STRICT_DNS" });
   assert.deepEqual(cluster('type: "3"'), { name: "a", type: "EDS" });
-  for (const number of ["16", '"16"', "16.0", "0x10", "020", "1.6e1", "{value: 16}"]) {
+  for (const number of ["16", '"16"', '"0x10"', "16.0", "0x10", "020", "1.6e1", "{value: 16}"]) {
     const field = `per_connection_buffer_limit_bytes: ${number}`;
     assert.deepEqual(cluster(field), { name: "a", per_connection_buffer_limit_bytes: 16 }, number);
   }
@@ -124,6 +124,13 @@ test("loadMessage() takes what Envoy's loader takes", () => {
   assert.deepEqual(json('{"node": {"metadata": {"b": 1.5, "c": 5000000000}}}', "x.json"), {
     node: { metadata: { b: 1.5, c: 5_000_000_000 } },
   });
+});
+
+test("loadMessage() refuses numbers that no enum can hold", () => {
+  assert.match(
+    lines("static_resources: {clusters: [{name: a, lb_policy: 99999999999}]}")[0]!,
+    /field "lb_policy" must be one of ROUND_ROBIN, .*, not "99999999999"/,
+  );
 });
 
 test("loadMessage() resolves anchors and merge keys", () => {

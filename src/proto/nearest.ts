@@ -1,8 +1,8 @@
 // "Did you mean": the candidate with the fewest typing errors.
 
-/** The most similar candidate, or undefined if none is within a third of the word's length (at least one edit). */
+/** The most similar candidate, or undefined if none is within the limit: a third of the word's length, one to four edits. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  const limit = Math.min(4, Math.max(1, Math.floor(word.length / 3)));
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {

@@ -40,13 +40,13 @@ export function readScalar(type: ScalarType, tree: ScalarTree): Read<ScalarValue
 /** Reads an enum by name (upper or lower case, as Envoy) or by number. */
 export function readEnum(type: DescEnum, tree: ScalarTree): Read<number> {
   if (type.typeName === "google.protobuf.NullValue") return { value: 0 };
-  if (typeof tree.value === "number" && Number.isInteger(tree.value)) return { value: tree.value };
+  if (typeof tree.value === "number" && isInt32(tree.value)) return { value: tree.value };
   if (typeof tree.value === "string") {
     const text = tree.value;
     const upper = text.toUpperCase();
     const found = type.values.find((v) => v.name === text) ?? type.values.find((v) => v.name === upper);
     if (found !== undefined) return { value: found.number };
-    if (/^-?\d+$/.test(text)) return { value: Number(text) };
+    if (/^-?\d+$/.test(text) && isInt32(Number(text))) return { value: Number(text) };
   }
   const names = type.values.map((value) => value.name);
   const guess = typeof tree.value === "string" ? nearest(tree.value.toUpperCase(), names) : undefined;
@@ -58,6 +58,8 @@ export function readEnum(type: DescEnum, tree: ScalarTree): Read<number> {
 
 const MAX_FLOAT = 3.4028234663852886e38;
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+/** The reader of numbers in Envoy's loader takes these in quoted text, too. */
+const HEXADECIMAL = /^-?0[xX][0-9a-fA-F]+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}$/;
 
 function readString(tree: ScalarTree): Read<string> {
@@ -94,6 +96,7 @@ function readDouble(tree: ScalarTree, max: number): Read<number> {
     if (tree.value === "Infinity") return { value: Infinity };
     if (tree.value === "-Infinity") return { value: -Infinity };
     if (NUMBER.test(tree.value)) number = Number(tree.value);
+    else if (HEXADECIMAL.test(tree.value)) number = Number(parseHexadecimal(tree.value));
   }
   if (number === undefined) return { wrong: `a number, not ${describeTree(tree)}` };
   if (Math.abs(number) > max) return { wrong: `a number up to ${max}, not ${tree.source}` };
@@ -113,6 +116,7 @@ function integerOf(tree: ScalarTree): bigint | undefined {
   if (typeof tree.value === "number" && Number.isSafeInteger(tree.value)) return BigInt(tree.value);
   const text = typeof tree.value === "string" ? tree.value : tree.source;
   if (/^-?\d+$/.test(text)) return BigInt(text);
+  if (HEXADECIMAL.test(text)) return parseHexadecimal(text);
   if (!NUMBER.test(text)) return undefined;
   const number = Number(text);
   return Number.isInteger(number) ? BigInt(number) : undefined;
@@ -120,4 +124,12 @@ function integerOf(tree: ScalarTree): bigint | undefined {
 
 function narrow(read: Read<bigint>): Read<number> {
   return read.wrong === undefined ? { value: Number(read.value) } : read;
+}
+
+function parseHexadecimal(text: string): bigint {
+  return text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text);
+}
+
+function isInt32(value: number): boolean {
+  return (value | 0) === value;
 }
