@@ -87,6 +87,9 @@ test("loadMessage() reports texts that are no YAML or JSON", () => {
   assert.deepEqual(lines("- 5"), [
     "line 1: the content (Bootstrap) must be a map with the fields of envoy.config.bootstrap.v3.Bootstrap, not a list",
   ]);
+  assert.deepEqual(lines(`node: {metadata: {a: ${"[".repeat(200)}${"]".repeat(200)}}}`), [
+    "line 1: nested too deeply",
+  ]);
   assert.match(lines("[".repeat(50_000))[0]!, /nested too deeply|line 1/);
   assert.match(lines("[".repeat(50_000), "x.json")[0]!, /nested too deeply/);
 });

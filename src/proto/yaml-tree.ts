@@ -6,6 +6,8 @@ import type { Entry, MapTree, Parsed, ScalarTree, SyntaxProblem, Tree } from "./
 
 /** Values after expanding aliases; stops documents made to exhaust memory. */
 const MAX_NODES = 5_000_000;
+/** Protobuf readers stop at the same depth. */
+const MAX_DEPTH = 100;
 
 /** Parses one YAML document. Anchors, aliases and merge keys (`<<`) are resolved. */
 export function parseYamlTree(text: string): Parsed {
@@ -33,6 +35,7 @@ class Builder {
   readonly problems: SyntaxProblem[] = [];
   readonly #anchors = new Map<string, { tree: Tree; nodes: number }>();
   #nodes = 0;
+  #depth = 0;
 
   tree(node: Node | null, fallbackStart: number): Tree {
     this.#nodes++;
@@ -40,7 +43,10 @@ class Builder {
     const start = node.range?.[0] ?? fallbackStart;
     if (isAlias(node)) return this.#alias(node.source, start);
     const before = this.#nodes;
+    if (this.#depth === MAX_DEPTH) throw new RangeError("nested too deeply");
+    this.#depth++;
     const tree = this.#plain(node, start);
+    this.#depth--;
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, { tree, nodes: this.#nodes - before });
     return tree;
   }
