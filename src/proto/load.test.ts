@@ -103,6 +103,12 @@ test("loadMessage() refuses aliases that expand without bound", () => {
   assert.match(lines(text)[0]!, /aliases expand to too many values/);
 });
 
+test("loadMessage() refuses aliases that nest without bound", () => {
+  let text = "node:\n  metadata:\n    a0: &a0 [x]\n";
+  for (let i = 1; i < 8_000; i++) text += `    a${i}: &a${i} [*a${i - 1}]\n`;
+  assert.match(lines(text)[0]!, /nested too deeply|too many values/);
+});
+
 test("loadMessage() takes what Envoy's loader takes", () => {
   assert.deepEqual(json("enableDispatcherStats: on\nstats_flush_interval: {seconds: 5}"), {
     enable_dispatcher_stats: true,

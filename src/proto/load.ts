@@ -1,4 +1,5 @@
 // YAML or JSON text → message, with every problem at once and its place in the text.
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { MessageReader } from "./message-reader.ts";
 import { formatPath } from "./path.ts";
 import { formatProblem } from "./problem.ts";
@@ -7,6 +8,7 @@ import { parseJsonTree } from "./json-tree.ts";
 import { schema } from "./registry.ts";
 import type { MessageName, MessageOf } from "./registry.ts";
 import { Layer, SourceMap } from "./source-map.ts";
+import type { Tree } from "./tree.ts";
 import { parseYamlTree } from "./yaml-tree.ts";
 
 export interface LoadOptions {
@@ -46,7 +48,7 @@ export function loadMessage<N extends MessageName>(
     return { message: undefined, source, problems };
   }
   const reader = new MessageReader();
-  const message = reader.message(schema(name), parsed.root) as MessageOf<N> | undefined;
+  const message = read(reader, schema(name), parsed.root) as MessageOf<N> | undefined;
   if (message !== undefined && reader.problems.length === 0) return { message, source, problems: [] };
   const found = reader.problems.toSorted((a, b) => a.offset - b.offset);
   return {
@@ -65,4 +67,15 @@ export function loadOrThrow<N extends MessageName>(
   const loaded = loadMessage(name, text, options);
   if (loaded.message === undefined) throw new LoadError(loaded.problems);
   return { message: loaded.message, source: loaded.source };
+}
+
+/** Chains of aliases can nest deeper than the text does. */
+function read(reader: MessageReader, desc: DescMessage, root: Tree): Message | undefined {
+  try {
+    return reader.message(desc, root);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    reader.problems.push({ offset: root.start, path: [], message: "nested too deeply" });
+    return undefined;
+  }
 }
