@@ -1,11 +1,12 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "../base/open-database.ts";
+import { Batch } from "./batch.ts";
 import { ChangeLog } from "./change-log.ts";
-import { isRenewal } from "./lease.ts";
 import { instanceKey, isLive } from "./model.ts";
 import type { Change, Instance, InstanceId } from "./model.ts";
 import { Refusal } from "./refusal.ts";
 import { registryMigrations } from "./schema.ts";
+import { SqliteStatements } from "./sqlite-statements.ts";
 import type { ChangeBatch, RegistryStore, Revision, Update } from "./store.ts";
 
 export interface SqliteStoreOptions {
@@ -24,17 +25,15 @@ interface Job {
   reject(error: Error): void;
 }
 
-type Instances = Map<string, Instance>;
-
 /**
  * The store in one SQLite file, with all of it in memory for reading. Updates that arrive in one turn of the event loop share
  * one transaction, so that the price of a sync is paid once for all of them.
  */
 export class SqliteStore implements RegistryStore {
   readonly #database: DatabaseSync;
-  readonly #statements: Statements;
+  readonly #statements: SqliteStatements;
   readonly #log: ChangeLog;
-  readonly #byService = new Map<string, Instances>();
+  readonly #byService = new Map<string, Map<string, Instance>>();
   readonly #renewed = new Map<string, InstanceId>();
   readonly #renewalDelayMs: number;
   readonly #onWriteError: (error: Error) => void;
@@ -48,7 +47,7 @@ export class SqliteStore implements RegistryStore {
       purpose: "the registry's store",
       migrations: registryMigrations,
     });
-    this.#statements = new Statements(this.#database);
+    this.#statements = new SqliteStatements(this.#database);
     this.#renewalDelayMs = options.renewalDelayMs ?? 2000;
     this.#onWriteError = options.onWriteError ?? (() => {});
     this.#log = new ChangeLog(this.#load(), options.logCapacity ?? 10_000);
@@ -228,149 +227,5 @@ export class SqliteStore implements RegistryStore {
     for (const service of this.#statements.readServices()) this.#byService.set(service, new Map());
     for (const instance of this.#statements.readInstances()) this.#put(instance);
     return this.#statements.readRevision();
-  }
-}
-
-/** The outcome of the jobs of one turn, on top of what is stored. */
-class Batch {
-  readonly changes: Change[] = [];
-  readonly renewals: Instances = new Map();
-  readonly #stored: Map<string, Instances>;
-  readonly #written = new Map<string, Instance | undefined>();
-  readonly #forgotten = new Set<string>();
-  revision: Revision;
-
-  constructor(stored: Map<string, Instances>, revision: Revision) {
-    this.#stored = stored;
-    this.revision = revision;
-  }
-
-  read(id: InstanceId): Instance | undefined {
-    const key = instanceKey(id);
-    if (this.#written.has(key)) return this.#written.get(key);
-    return this.#forgotten.has(id.service) ? undefined : this.#stored.get(id.service)?.get(key);
-  }
-
-  readService(service: string): Instance[] | undefined {
-    const stored = this.#forgotten.has(service) ? undefined : this.#stored.get(service);
-    const merged: Instances = new Map(stored);
-    let known = stored !== undefined;
-    for (const [key, instance] of this.#written) {
-      if (instance === undefined) merged.delete(key);
-      else if (instance.service === service) merged.set(key, instance);
-      known ||= instance?.service === service;
-    }
-    return known ? [...merged.values()] : undefined;
-  }
-
-  write(id: InstanceId, current: Instance | undefined, next: Instance | undefined): Instance | undefined {
-    const key = instanceKey(id);
-    if (current !== undefined && next !== undefined && isRenewal(current, next)) {
-      this.renewals.set(key, next);
-      this.#written.set(key, next);
-      return next;
-    }
-    const revision = ++this.revision;
-    const stored = next && { ...next, revision };
-    this.renewals.delete(key);
-    this.#written.set(key, stored);
-    this.changes.push(
-      stored ? { type: "put", revision, instance: stored } : { type: "removed", revision, id },
-    );
-    return stored;
-  }
-
-  forget(service: string): void {
-    this.#forgotten.add(service);
-    for (const [key, instance] of this.#written) if (instance?.service === service) this.#written.delete(key);
-    this.changes.push({ type: "forgotten", revision: ++this.revision, service });
-  }
-}
-
-class Statements {
-  readonly #database: DatabaseSync;
-  readonly #put: StatementSync;
-  readonly #lease: StatementSync;
-  readonly #remove: StatementSync;
-  readonly #removeService: StatementSync;
-  readonly #know: StatementSync;
-  readonly #forget: StatementSync;
-  readonly #revision: StatementSync;
-
-  constructor(database: DatabaseSync) {
-    this.#database = database;
-    this.#put = database.prepare(
-      `INSERT INTO instances (service, ip, port, renewed_at, expires_at, data) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET renewed_at = excluded.renewed_at, expires_at = excluded.expires_at, data = excluded.data`,
-    );
-    this.#lease = database.prepare(
-      "UPDATE instances SET renewed_at = ?, expires_at = ? WHERE service = ? AND ip = ? AND port = ?",
-    );
-    this.#remove = database.prepare("DELETE FROM instances WHERE service = ? AND ip = ? AND port = ?");
-    this.#removeService = database.prepare("DELETE FROM instances WHERE service = ?");
-    this.#know = database.prepare("INSERT OR IGNORE INTO services (name) VALUES (?)");
-    this.#forget = database.prepare("DELETE FROM services WHERE name = ?");
-    this.#revision = database.prepare("UPDATE store SET revision = ?");
-  }
-
-  write(batch: Batch): void {
-    this.#transaction(() => {
-      for (const change of batch.changes) {
-        if (change.type === "put") {
-          this.#know.run(change.instance.service);
-          this.#putInstance(change.instance);
-        } else if (change.type === "removed") {
-          this.#remove.run(change.id.service, change.id.ip, change.id.port);
-        } else {
-          this.#removeService.run(change.service);
-          this.#forget.run(change.service);
-        }
-      }
-      this.#revision.run(batch.revision);
-    });
-  }
-
-  writeLeases(instances: readonly Instance[]): void {
-    this.#transaction(() => {
-      for (const { renewedAt, expiresAt, service, ip, port } of instances) {
-        this.#lease.run(renewedAt, expiresAt, service, ip, port);
-      }
-    });
-  }
-
-  readServices(): string[] {
-    return this.#database
-      .prepare("SELECT name FROM services ORDER BY name")
-      .all()
-      .map((row) => String(row["name"]));
-  }
-
-  readInstances(): Instance[] {
-    const rows = this.#database.prepare("SELECT * FROM instances ORDER BY service, ip, port").all();
-    return rows.map((row) => ({
-      ...(JSON.parse(String(row["data"])) as Instance),
-      renewedAt: Number(row["renewed_at"]),
-      expiresAt: Number(row["expires_at"]),
-    }));
-  }
-
-  readRevision(): Revision {
-    return Number(this.#database.prepare("SELECT revision FROM store").get()?.["revision"]);
-  }
-
-  #putInstance(instance: Instance): void {
-    const { service, ip, port, renewedAt, expiresAt } = instance;
-    this.#put.run(service, ip, port, renewedAt, expiresAt, JSON.stringify(instance));
-  }
-
-  #transaction(work: () => void): void {
-    this.#database.exec("BEGIN IMMEDIATE");
-    try {
-      work();
-      this.#database.exec("COMMIT");
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
-    }
   }
 }

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { pino } from "pino";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { ChangeJson, InstanceJson } from "./api/instance-json.ts";
+import { waitUntil } from "../testing/wait-until.ts";
 import { startRegistry } from "./start-registry.ts";
 import type { RunningRegistry } from "./start-registry.ts";
 import { createRegistryToken, listRegistryTokens, revokeRegistryToken } from "./token-table.ts";
@@ -168,6 +169,9 @@ test("GET /v1/watch streams events that can be resumed", async () => {
   );
   assert.doesNotMatch(await read(index + 1, index + 2), /10\.0\.0\.4/);
   assert.match(await read(1, index + 2), /event: reset\ndata: \{"index"/);
+  await waitUntil("the registry noticed that its clients went away", async () =>
+    /watch_clients 0\n/.test((await call<string>("GET", "/metrics")).json),
+  );
 });
 
 test("lyft/discovery's calls work over the same instances, with the port in the identity", async () => {

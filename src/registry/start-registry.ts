@@ -85,6 +85,8 @@ async function serve(
   const app = registryApp(operations, { tokens, readTokens: options.readTokens, metrics, log });
   await registry.start();
   const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  // Longer than pollers usually wait, so that a connection seldom closes as the next poll is on its way.
+  server.keepAliveTimeout = 75_000;
   const url = await listen(server, options.host, options.port);
   ready = true;
   log.info({ url, path: options.path, instances: (await store.all()).length }, "registry is ready");

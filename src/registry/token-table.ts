@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { hashToken, issueToken, tokenId, tokenMatches } from "../base/bearer-token.ts";
 import { openDatabase } from "../base/open-database.ts";
 import { registryMigrations } from "./schema.ts";
@@ -47,11 +47,13 @@ export function revokeRegistryToken(path: string, id: string): boolean {
 /** The tokens as a running registry checks them: always those that are in the file now. */
 export class TokenTable {
   readonly #database: DatabaseSync;
+  readonly #dataVersion: StatementSync;
   #hashes = new Map<string, Uint8Array>();
   #version = -1;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#dataVersion = database.prepare("PRAGMA data_version");
   }
 
   /** How many tokens there are; with none, nobody needs one. */
@@ -69,7 +71,7 @@ export class TokenTable {
 
   #refresh(): void {
     // Changes as soon as another connection has committed, so that a new token counts at once; costs about a microsecond.
-    const version = Number(this.#database.prepare("PRAGMA data_version").get()?.["data_version"]);
+    const version = Number(this.#dataVersion.get()?.["data_version"]);
     if (version === this.#version) return;
     const rows = this.#database.prepare("SELECT id, hash FROM tokens").all();
     this.#hashes = new Map(rows.map((row) => [String(row["id"]), row["hash"] as Uint8Array]));
