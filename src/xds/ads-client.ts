@@ -1,0 +1,228 @@
+import type { Clock } from "../base/clock.ts";
+import { GrpcClient, type GrpcClientOptions, type GrpcStream } from "../grpc/client.ts";
+import type { GrpcStatus } from "../grpc/status.ts";
+import { create, decode, encode } from "../proto/registry.ts";
+import { JitteredBackoff } from "./backoff.ts";
+import type { Endpoint, Node, Resource, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
+import { SotwSubscription, type SotwRequest } from "./subscription.ts";
+import { XDS_ORDER, xdsTypeOf, type XdsKind, type XdsType, XDS_TYPES } from "./types.ts";
+
+/** First and longest waiting time before a stream is opened again, in milliseconds. */
+const RETRY_BASE = 500;
+const RETRY_MAX = 30_000;
+/** google.rpc.Code.INTERNAL: what Envoy's error_detail carries. */
+const INTERNAL = 13;
+
+export interface AdsClientOptions {
+  /** gRPC path: the aggregated stream's, or one type's. */
+  readonly path: string;
+  readonly node: Node;
+  /** Addresses of the servers, asked before every attempt; tried in turn. */
+  endpoints(): Promise<readonly Endpoint[]>;
+  readonly grpc: GrpcClientOptions;
+  readonly clock: Clock;
+  random(): number;
+  readonly decode: ResourceDecoder;
+  /** The stream stands (a response came) or broke. `detail` says why it broke. */
+  onState(connected: boolean, detail: string): void;
+}
+
+interface TypeState {
+  readonly type: XdsType;
+  readonly subscription: SotwSubscription;
+  readonly watches: Set<TypeWatch>;
+}
+
+interface TypeWatch {
+  /** undefined = all resources. */
+  readonly name: string | undefined;
+  readonly handler: WatchHandler;
+}
+
+/**
+ * One state-of-the-world stream that carries any number of types. Names that watches add while a response is handled
+ * go out in one request per type, before the response is acknowledged.
+ */
+export class AdsClient {
+  readonly #options: AdsClientOptions;
+  readonly #types = new Map<XdsKind, TypeState>();
+  readonly #dirty = new Map<XdsKind, "names" | "again">();
+  readonly #backoff: JitteredBackoff;
+  #client: GrpcClient | undefined;
+  #stream: GrpcStream | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #started = false;
+  #closed = false;
+  #handling = false;
+  #scheduled = false;
+  #attempts = 0;
+
+  constructor(options: AdsClientOptions) {
+    this.#options = options;
+    this.#backoff = new JitteredBackoff(RETRY_BASE, RETRY_MAX, () => options.random());
+  }
+
+  /** Asks for one resource, or for all of a type. The stream is opened at the first watch. */
+  watch(kind: XdsKind, name: string | undefined, handler: WatchHandler): Watch {
+    let state = this.#types.get(kind);
+    if (state === undefined) {
+      const type = XDS_TYPES[kind];
+      state = { type, subscription: new SotwSubscription(name === undefined), watches: new Set() };
+      this.#types.set(kind, state);
+    }
+    const { watches } = state;
+    const known = [...watches].some((each) => each.name === name);
+    const watch: TypeWatch = { name, handler };
+    watches.add(watch);
+    this.#touch(kind, known ? "again" : "names");
+    if (!this.#started) {
+      this.#started = true;
+      queueMicrotask(() => void this.#open());
+    }
+    return {
+      close: () => {
+        if (watches.delete(watch)) this.#touch(kind, "names");
+      },
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelRetry?.();
+    this.#stream?.cancel();
+    this.#client?.close();
+  }
+
+  #touch(kind: XdsKind, what: "names" | "again"): void {
+    if (this.#dirty.get(kind) !== "names") this.#dirty.set(kind, what);
+    if (this.#handling || this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (!this.#handling) this.#flush();
+    });
+  }
+
+  /** Sends what changed, types in the order in which they depend on each other. */
+  #flush(): void {
+    for (const kind of XDS_ORDER) {
+      const what = this.#dirty.get(kind);
+      if (what === undefined) continue;
+      this.#dirty.delete(kind);
+      const state = this.#types.get(kind)!;
+      const names = [...state.watches].flatMap(({ name }) => (name === undefined ? [] : [name]));
+      const { subscription } = state;
+      const request = subscription.want(names) ?? (what === "again" ? subscription.again() : undefined);
+      if (request !== undefined) this.#attempt(state, request);
+    }
+  }
+
+  async #open(): Promise<void> {
+    if (this.#closed) return;
+    let endpoints: readonly Endpoint[];
+    try {
+      endpoints = await this.#options.endpoints();
+    } catch (error) {
+      return this.#broke((error as Error).message);
+    }
+    if (this.#closed) return;
+    if (endpoints.length === 0) return this.#broke("no healthy upstream");
+    const { grpc, path } = this.#options;
+    const endpoint = endpoints[this.#attempts++ % endpoints.length]!;
+    this.#client = new GrpcClient(endpoint, grpc);
+    const stream = this.#client.open(path, {
+      onMessage: (message) => this.#onMessage(stream, message),
+      onEnd: (status) => this.#onEnd(status),
+    });
+    this.#stream = stream;
+    this.#scheduled = false;
+    for (const kind of XDS_ORDER) {
+      const state = this.#types.get(kind);
+      if (state === undefined) continue;
+      // Names that were not sent yet are part of the first request.
+      this.#dirty.delete(kind);
+      state.subscription.want([...state.watches].flatMap(({ name }) => (name === undefined ? [] : [name])));
+      const request = state.subscription.opened();
+      if (request !== undefined) this.#attempt(state, request);
+    }
+  }
+
+  #attempt(state: TypeState, request: SotwRequest): void {
+    for (const { handler } of state.watches) handler.onAttempt();
+    this.#send(state.type, request);
+  }
+
+  #send(type: XdsType, request: SotwRequest): void {
+    const message = create("envoy.service.discovery.v3.DiscoveryRequest", {
+      versionInfo: request.version,
+      node: this.#options.node,
+      resourceNames: [...request.names],
+      typeUrl: type.typeUrl,
+      responseNonce: request.nonce,
+      ...(request.error === undefined ? {} : { errorDetail: { code: INTERNAL, message: request.error } }),
+    });
+    this.#stream?.send(encode("envoy.service.discovery.v3.DiscoveryRequest", message));
+  }
+
+  #onMessage(stream: GrpcStream, bytes: Buffer): void {
+    if (this.#stream !== stream) return;
+    const response = decode("envoy.service.discovery.v3.DiscoveryResponse", bytes);
+    const kind = xdsTypeOf(response.typeUrl)?.kind;
+    const state = kind === undefined ? undefined : this.#types.get(kind);
+    // A type nobody asked for, or asks for any longer.
+    if (state === undefined || !state.subscription.active) return;
+    this.#backoff.reset();
+    this.#options.onState(true, "");
+    this.#handling = true;
+    const error = this.#dispatch(state, response.versionInfo, response.resources);
+    this.#handling = false;
+    const { subscription } = state;
+    this.#flush();
+    if (error === undefined)
+      this.#send(state.type, subscription.accept(response.versionInfo, response.nonce));
+    else this.#send(state.type, subscription.reject(response.nonce, error));
+  }
+
+  /** Returns why the response is refused, if it is. */
+  #dispatch(state: TypeState, version: string, packed: Parameters<ResourceDecoder>[1]): string | undefined {
+    let resources: Resource[];
+    try {
+      resources = this.#options.decode(state.type, packed);
+    } catch (error) {
+      const detail = (error as Error).message;
+      for (const { handler } of state.watches) handler.onFailure("rejected", detail);
+      return detail;
+    }
+    let refused: string | undefined;
+    // Handlers may open and close watches.
+    const watches = Array.from(state.watches);
+    for (const { name, handler } of watches) {
+      const own = name === undefined ? resources : resources.filter((resource) => resource.name === name);
+      if (name !== undefined && own.length === 0) continue;
+      try {
+        handler.onResources(own, version);
+      } catch (error) {
+        refused ??= (error as Error).message;
+        handler.onFailure("rejected", (error as Error).message);
+      }
+    }
+    return refused;
+  }
+
+  #onEnd(status: GrpcStatus): void {
+    this.#broke(`${status.code}, ${status.message}`);
+  }
+
+  #broke(detail: string): void {
+    if (this.#closed) return;
+    this.#stream = undefined;
+    this.#client?.close();
+    this.#client = undefined;
+    this.#options.onState(false, detail);
+    for (const { subscription, watches } of this.#types.values()) {
+      subscription.closed();
+      for (const { handler } of watches) handler.onFailure("connection", detail);
+    }
+    this.#cancelRetry = this.#options.clock.after(this.#backoff.next(), () => void this.#open());
+  }
+}

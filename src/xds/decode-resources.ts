@@ -1,0 +1,38 @@
+import { encode, findSchema, typeNameOf, unpackAny, unpackAs } from "../proto/registry.ts";
+import type { MessageOf } from "../proto/registry.ts";
+import { firstViolation, validateMessage } from "../proto/validate.ts";
+import type { Any, Resource } from "./source.ts";
+import type { XdsType } from "./types.ts";
+
+const RESOURCE = "envoy.service.discovery.v3.Resource";
+
+/**
+ * Opens packed resources (also wrapped in envoy.service.discovery.v3.Resource), checks the API's rules and returns
+ * them in the order they came. Throws an Error with Envoy's text for the first bad one.
+ */
+export function decodeResources(type: XdsType, packed: readonly Any[]): Resource[] {
+  return packed.map((any) => decodeResource(type, any));
+}
+
+function decodeResource(type: XdsType, any: Any): Resource {
+  const outer = typeNameOf(any);
+  let inner = any;
+  if (outer === RESOURCE) {
+    const wrapper = unpackAny(any)!.message as MessageOf<typeof RESOURCE>;
+    if (wrapper.resource === undefined) throw new Error(`resource "${wrapper.name}" is empty`);
+    inner = wrapper.resource;
+  }
+  if (findSchema(typeNameOf(inner)) === undefined) {
+    throw new Error(`could not find @type '${inner.typeUrl}'`);
+  }
+  if (typeNameOf(inner) !== type.message) {
+    throw new Error(
+      `type URL ${inner.typeUrl} embedded in an individual Any does not match the message-wide type URL ${type.typeUrl} in DiscoveryResponse`,
+    );
+  }
+  const message = unpackAs(inner, type.message);
+  const violation = firstViolation(validateMessage(message));
+  if (violation !== undefined) throw new Error(violation.envoyText);
+  const name = String((message as unknown as Record<string, unknown>)[type.nameField]);
+  return { name, message: message as Resource["message"], bytes: encode(type.message, message) };
+}
