@@ -23,8 +23,6 @@ export interface RunningAuth {
   readonly url: string;
   /** Where health and metrics are. */
   readonly adminUrl: string;
-  /** Lets the reader of the token store die, as a crash would; for tests. */
-  killReader(): Promise<void>;
   /** Answers what is in flight, then ends. */
   close(): Promise<void>;
 }
@@ -57,7 +55,10 @@ export async function startAuth(given: AuthOptions): Promise<RunningAuth> {
     const { pathPrefix, realm, traceSampled } = options;
     let ready = false;
     const check = createCheckServer(authority, { pathPrefix, realm, traceSampled, counts, log });
-    const admin = createAdminServer(authMetrics({ counts, tokens, reader, jwt, policyFile }), () => ready);
+    const admin = createAdminServer(authMetrics({ counts, tokens, reader, jwt, policyFile }), {
+      isReady: () => ready,
+      restartReader: () => reader.kill(),
+    });
     const url = await listen(check, options.host, options.port);
     stops.push(() => closeServer(check));
     const adminUrl = await listen(admin, options.host, options.adminPort);
@@ -71,7 +72,7 @@ export async function startAuth(given: AuthOptions): Promise<RunningAuth> {
       "auth is ready",
     );
     let closing: Promise<void> | undefined;
-    return { url, adminUrl, killReader: () => reader.kill(), close: () => (closing ??= stop()) };
+    return { url, adminUrl, close: () => (closing ??= stop()) };
   } catch (error) {
     await stop();
     throw error;

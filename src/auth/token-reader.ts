@@ -42,7 +42,7 @@ export class TokenReader {
     await new Promise<void>((resolve) => this.#spawn(resolve));
   }
 
-  /** Ends the thread as if it had died; it is replaced. For tests and for the curious. */
+  /** Ends the thread as if it had died; it is replaced. */
   async kill(): Promise<void> {
     await this.#worker?.terminate();
   }
