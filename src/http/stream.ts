@@ -118,6 +118,8 @@ export interface ClientCodecHandler {
   onIdle(): void;
   /** No further stream may be opened; the connection is to be closed now (when `activeStreams` is 0) or later. */
   onUnusable(reason: "close" | "protocol-error" | "go-away" | "unfinished-request"): void;
+  /** A body that is long, or may be, comes in (true) or is over (false): a hint how to read from the socket. */
+  onLongBody?(on: boolean): void;
 }
 
 export interface ClientCodec extends Codec {
