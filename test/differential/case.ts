@@ -100,6 +100,15 @@ const schema = z.strictObject({
     code: z.number().optional(),
     upstream_requests: z.number().optional(),
   }),
+  /** A wanted difference: ours must meet this instead of being equal to real Envoy. */
+  deviates: z
+    .strictObject({
+      /** Why ours is different. */
+      reason: z.string(),
+      status: z.array(z.number()),
+      contains: z.array(z.string()).default([]),
+    })
+    .optional(),
   compare: z
     .strictObject({
       client: z.boolean().default(true),

@@ -18,9 +18,17 @@ export function verdict(entry: Case, envoy: CaseResult, ours: CaseResult | undef
     if (problems.length === 0) return undefined;
     return `Weft judges this configuration differently:\n${problems.join("\n")}\n${ours.record.lines.join("\n")}`;
   }
+  if (entry.deviates !== undefined) return deviationVerdict(entry.deviates, ours.record);
   const difference = diffLines(envoy.record.lines, ours.record.lines);
   if (difference.length === 0) return undefined;
   return `Weft differs from real Envoy (- Envoy, + Weft):\n${difference.join("\n")}`;
+}
+
+function deviationVerdict(wanted: NonNullable<Case["deviates"]>, record: CaseRecord): string | undefined {
+  const { status, contains } = wanted;
+  const problems = unmetExpectations({ status, contains, absent: [] }, record);
+  if (problems.length === 0) return undefined;
+  return `Weft does not deviate as wanted (${wanted.reason}):\n${problems.join("\n")}\n${record.lines.join("\n")}`;
 }
 
 /** Our refusals must name the same things; a field may be written `StatPrefix` or `stat_prefix`. */
