@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import * as lease from "./lease.ts";
 import type { Instance, InstanceId, InstanceSpec } from "./model.ts";
+import fc from "fast-check";
+import { instanceKey } from "./model.ts";
 import { Refusal } from "./refusal.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 import { watch } from "./store.ts";
@@ -133,3 +135,90 @@ test("watch() waits, goes on, and ends with its signal", async () => {
   assert.equal(store.watchers, 0);
   await store.close();
 });
+
+test("SqliteStore that cannot write refuses with 503, and stays as it was", async () => {
+  const store = new SqliteStore({ path: ":memory:" });
+  await put(store, a);
+  const { revision } = store;
+  store.database.exec("PRAGMA query_only = 1");
+  const refused = (error: unknown) => error instanceof Refusal && error.status === 503;
+  await assert.rejects(put(store, a, { weight: 9 }), refused);
+  await assert.rejects(put(store, b), refused);
+  assert.equal((await store.get(a))?.weight, 1);
+  assert.equal(await store.get(b), undefined);
+  assert.equal(store.revision, revision);
+  store.database.exec("PRAGMA query_only = 0");
+  await put(store, b);
+  assert.equal(store.revision, revision + 1);
+  await store.close();
+});
+
+const action = fc.record({
+  port: fc.integer({ min: 1, max: 4 }),
+  service: fc.constantFrom("x", "y"),
+  kind: fc.constantFrom("put", "weight", "drain", "deregister", "renew", "remove", "forget"),
+  weight: fc.integer({ min: 1, max: 3 }),
+  /** Whether to wait for it before the next. */
+  wait: fc.boolean(),
+});
+
+test("SqliteStore: whoever follows its changes ends with what it holds, and so does a restart", async () => {
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
+      const path = join(folder, `model-${run++}.db`);
+      const store = new SqliteStore({ path, logCapacity: 8 });
+      const stop = new AbortController();
+      const mirror = new Map<string, Instance>();
+      const following = follow(store, mirror, stop.signal);
+      let last: Promise<unknown> = Promise.resolve();
+      for (const one of actions) {
+        last = act(store, one).catch((error: unknown) => assert.ok(error instanceof Refusal));
+        if (one.wait) await last;
+      }
+      await last;
+      const held = (await store.all()).map(essence).toSorted();
+      await new Promise((resolve) => setImmediate(resolve));
+      stop.abort();
+      await following;
+      assert.deepEqual([...mirror.values()].map(essence).toSorted(), held);
+      await store.close();
+      const again = new SqliteStore({ path });
+      assert.deepEqual((await again.all()).map(essence).toSorted(), held);
+      await again.close();
+    }),
+    { numRuns: 40 },
+  );
+});
+
+function act(
+  store: SqliteStore,
+  one: { port: number; service: string; kind: string; weight: number },
+): Promise<unknown> {
+  const id = { service: one.service, ip: "10.0.0.1", port: one.port };
+  if (one.kind === "forget") return store.forget(one.service);
+  return store.update(id, (current) => {
+    if (one.kind === "put") return lease.register(current, id, { weight: one.weight }, defaults, 1000);
+    if (one.kind === "weight") return lease.setWeight(current, id, one.weight);
+    if (one.kind === "drain") return lease.drain(current, id, "deploy", 2000);
+    if (one.kind === "deregister") return lease.deregister(current, id, "bye", 3000);
+    if (one.kind === "renew") return lease.renew(current, id, 4000);
+    return undefined;
+  });
+}
+
+async function follow(store: SqliteStore, mirror: Map<string, Instance>, signal: AbortSignal): Promise<void> {
+  for await (const batch of watch(store, 0, signal)) {
+    if (batch.reset) mirror.clear();
+    for (const change of batch.changes) {
+      if (change.type === "put") mirror.set(instanceKey(change.instance), change.instance);
+      else if (change.type === "removed") mirror.delete(instanceKey(change.id));
+      else for (const [key, one] of mirror) if (one.service === change.service) mirror.delete(key);
+    }
+  }
+}
+
+/** Without the lease's times, which make no change. */
+function essence(instance: Instance): string {
+  return JSON.stringify([instanceKey(instance), instance.state, instance.weight, instance.revision]);
+}
