@@ -11,6 +11,8 @@ const ACCESS_LOG_FORMAT =
   "%RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% " +
   "request_id=%REQ(X-REQUEST-ID)% traceparent=%REQ(TRACEPARENT)% authority=%REQ(:AUTHORITY)% upstream=%UPSTREAM_HOST%\n";
 
+const MAX_RETRIES = 128;
+
 const adsSource: JsonValue = { ads: {}, resource_api_version: "V3" };
 
 /** A cluster that gets its endpoints from us, and those endpoints. */
@@ -21,6 +23,8 @@ export function serviceResources(input: ViewInput, service: string): Resource[] 
     eds_cluster_config: { eds_config: adsSource },
     connect_timeout: duration(input.policy.connect_timeout_ms),
     lb_policy: "ROUND_ROBIN",
+    // Envoy's default of 3 retries at a time turns the loss of one endpoint into errors under any real load.
+    circuit_breakers: { thresholds: [{ max_retries: MAX_RETRIES }] },
   };
   return [
     resource(input, "envoy.config.cluster.v3.Cluster", service, cluster),

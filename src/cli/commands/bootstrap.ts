@@ -1,0 +1,54 @@
+import { stringify } from "yaml";
+import { proxyBootstrap, type BootstrapOptions } from "../proxy-bootstrap.ts";
+import { parsePort, UsageError, type CliCommand } from "../command.ts";
+
+interface Options {
+  control: string;
+  nodeId: string;
+  cluster?: string;
+  zone: string;
+  region: string;
+  service?: string;
+  inbound?: string;
+  outbound?: string;
+  app?: string;
+  adminPort: number;
+  json: boolean;
+}
+
+/** `weft bootstrap edge|sidecar`: the bootstrap of a proxy that gets everything else from the control plane. */
+export const bootstrapCommand: CliCommand = {
+  define(program) {
+    program
+      .command("bootstrap")
+      .argument("<view>", "edge or sidecar")
+      .description("print a bootstrap for Envoy or weft proxy that gets all else from the control plane")
+      .option("--control <address:port>", "the control plane's xDS port", "127.0.0.1:18000")
+      .requiredOption("--node-id <id>", "name of this proxy")
+      .option("--cluster <name>", "node cluster; default: edge, or the service")
+      .option("--zone <zone>", "availability zone", "")
+      .option("--region <region>", "region", "")
+      .option("--service <name>", "sidecar: the service beside it")
+      .option("--inbound <address:port>", "sidecar: where others reach the service")
+      .option("--outbound <address:port>", "sidecar: where the application reaches others")
+      .option("--app <address:port>", "sidecar: where the application listens")
+      .option("--admin-port <port>", "admin port on 127.0.0.1", parsePort, 9901)
+      .option("--json", "JSON instead of YAML", false)
+      .action((view: string, options: Options) => {
+        const bootstrap = proxyBootstrap(bootstrapOptions(view, options));
+        console.log(options.json ? JSON.stringify(bootstrap, null, 2) : stringify(bootstrap).trimEnd());
+      });
+  },
+};
+
+function bootstrapOptions(view: string, options: Options): BootstrapOptions {
+  const { control, nodeId, zone, region, adminPort } = options;
+  const common = { control, nodeId, zone, region, adminPort };
+  if (view === "edge") return { ...common, cluster: options.cluster ?? "edge" };
+  if (view !== "sidecar") throw new UsageError(`"${view}" is not a view: say edge or sidecar`);
+  const { service, inbound, outbound, app } = options;
+  if (service === undefined || inbound === undefined || outbound === undefined || app === undefined) {
+    throw new UsageError("A sidecar's bootstrap needs --service, --inbound, --outbound and --app");
+  }
+  return { ...common, cluster: options.cluster ?? service, sidecar: { service, inbound, outbound, app } };
+}

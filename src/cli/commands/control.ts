@@ -1,0 +1,173 @@
+import { collect, onTermination, parsePort, type CliCommand } from "../command.ts";
+import { programLog } from "../program-log.ts";
+import { printTable } from "../table.ts";
+
+const DEFAULT_API = "http://127.0.0.1:18001";
+
+interface ServeOptions {
+  source: string[];
+  mesh?: string;
+  host: string;
+  xdsPort: number;
+  apiPort: number;
+  lastGood?: string;
+  maxHold: string;
+  logLevel: string;
+}
+
+interface NodeJson {
+  id: string;
+  cluster: string;
+  view: string;
+  types: { type: string; state: string; accepted: string; error: string }[];
+}
+
+interface SourceJson {
+  name: string;
+  services: number;
+  endpoints: number;
+  last_success: string | null;
+  error: string;
+  holds: { service: string; reason: string; since: string; kept: number; reported: number }[];
+}
+
+interface ServiceJson {
+  name: string;
+  endpoints: {
+    address: string;
+    health: string;
+    weight: number;
+    zone: string;
+    version: string;
+    source: string;
+  }[];
+}
+
+/** `weft control`: discovery sources in, xDS out. */
+export const controlCommand: CliCommand = {
+  define(program) {
+    const control = program
+      .command("control")
+      .description("the control plane: reads discovery sources, serves xDS to Weft, Envoy and gRPC clients");
+    control
+      .command("serve", { isDefault: true })
+      .description("run the control plane")
+      .requiredOption(
+        "--source <name:option=value,…>",
+        "where services live: registry:url=URL or file:path=DIR; repeatable",
+        collect,
+      )
+      .option("--mesh <file>", "mesh policy (routes, auth, retries); reloaded when it changes")
+      .option("--host <address>", "address to listen on", "127.0.0.1")
+      .option("--xds-port <port>", "port of the xDS server (gRPC)", parsePort, 18_000)
+      .option("--api-port <port>", "port of API, metrics, health and REST xDS", parsePort, 18_001)
+      .option("--last-good <file>", "keep the last known good catalog here and start from it")
+      .option("--max-hold <seconds>", "let go of unconfirmed losses after this time", "never")
+      .option("--log-level <level>", "debug, info, warn or error", "info")
+      .action(serve);
+    const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
+    control
+      .command("nodes")
+      .description("connected proxies: view, what they have, what they rejected")
+      .option(...api)
+      .action(nodes);
+    control
+      .command("sources")
+      .description("discovery sources: age, errors, held endpoints")
+      .option(...api)
+      .action(sources);
+    control
+      .command("services")
+      .description("services and endpoints that proxies get")
+      .option(...api)
+      .action(services);
+  },
+};
+
+async function serve(options: ServeOptions): Promise<void> {
+  const { startControl } = await import("../../control/control.ts");
+  const { defaultHoldOptions } = await import("../../control/hold.ts");
+  const log = programLog("control", options.logLevel);
+  const maxHoldMs = options.maxHold === "never" ? Number.POSITIVE_INFINITY : Number(options.maxHold) * 1000;
+  if (Number.isNaN(maxHoldMs))
+    throw new Error(`"${options.maxHold}" is not a time to hold: give seconds or never`);
+  const control = await startControl({
+    sources: options.source,
+    host: options.host,
+    xdsPort: options.xdsPort,
+    apiPort: options.apiPort,
+    hold: { ...defaultHoldOptions, maxHoldMs },
+    log,
+    ...(options.mesh !== undefined && { mesh: options.mesh }),
+    ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
+  });
+  log.info(`xDS on ${options.host}:${control.xdsPort}, API on http://${options.host}:${control.apiPort}`);
+  onTermination(() => control.close());
+}
+
+async function nodes({ api }: { api: string }): Promise<void> {
+  const { nodes: list } = await ask<{ nodes: NodeJson[] }>(api, "/v1/nodes");
+  const rows = list.map((node) => [
+    node.id,
+    node.cluster,
+    node.view,
+    ...["Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration"].map(
+      (name) => node.types.find((type) => type.type.endsWith(`.${name}`))?.state ?? "-",
+    ),
+  ]);
+  printTable(["NODE", "CLUSTER", "VIEW", "CDS", "EDS", "LDS", "RDS"], rows);
+  for (const node of list) {
+    for (const type of node.types)
+      if (type.state === "nacked") console.log(`${node.id} rejects ${type.type}: ${type.error}`);
+  }
+}
+
+async function sources({ api }: { api: string }): Promise<void> {
+  const { sources: list } = await ask<{ sources: SourceJson[] }>(api, "/v1/sources");
+  printTable(
+    ["SOURCE", "SERVICES", "ENDPOINTS", "LAST READ", "ERROR"],
+    list.map((source) => [
+      source.name,
+      source.services,
+      source.endpoints,
+      source.last_success ?? "never",
+      source.error || "-",
+    ]),
+  );
+  for (const source of list) {
+    for (const hold of source.holds) {
+      console.log(
+        `${source.name} holds ${hold.kept} endpoints of ${hold.service} since ${hold.since}: ${hold.reason} (reports ${hold.reported})`,
+      );
+    }
+  }
+}
+
+async function services({ api }: { api: string }): Promise<void> {
+  const { services: list } = await ask<{ services: ServiceJson[] }>(api, "/v1/services");
+  const rows = list.flatMap(({ name, endpoints }) =>
+    endpoints.length === 0
+      ? [[name, "(none)", "", "", "", "", ""]]
+      : endpoints.map((e) => [
+          name,
+          e.address,
+          e.health,
+          e.weight,
+          e.zone || "-",
+          e.version || "-",
+          e.source,
+        ]),
+  );
+  printTable(["SERVICE", "ENDPOINT", "HEALTH", "WEIGHT", "ZONE", "VERSION", "SOURCE"], rows);
+}
+
+async function ask<T>(api: string, path: string): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, api));
+  } catch {
+    throw new Error(`Cannot reach the control plane at ${api}: is it running? Name another with --api`);
+  }
+  if (!response.ok) throw new Error(`${api}${path} answers ${response.status}: ${await response.text()}`);
+  return (await response.json()) as T;
+}

@@ -1,0 +1,19 @@
+import type { CliCommand } from "../command.ts";
+import { authCommand } from "./auth.ts";
+import { bootstrapCommand } from "./bootstrap.ts";
+import { controlCommand } from "./control.ts";
+import { meshCommands } from "./mesh.ts";
+import { registryCommand } from "./registry.ts";
+import { upCommand } from "./up.ts";
+import { validateCommand } from "./validate.ts";
+
+/** The commands that ship: one line each. `weft proxy` stands apart, see main.ts. */
+export const commands: readonly CliCommand[] = [
+  authCommand,
+  bootstrapCommand,
+  controlCommand,
+  meshCommands,
+  registryCommand,
+  upCommand,
+  validateCommand,
+];
