@@ -1,0 +1,212 @@
+import type { StatScope } from "../../stats/stat-store.ts";
+import type {
+  Cluster,
+  FactoryContext,
+  Host,
+  LbPolicyDef,
+  PickContext,
+  PoolCallbacks,
+  PoolRequest,
+  RoutingPriority,
+} from "../api.ts";
+import type { HostSpec } from "../link.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import { Breakers } from "./breakers.ts";
+import { clusterSettings, type ClusterSettings } from "./cluster-settings.ts";
+import { ClusterStats, clusterStatPrefix } from "./cluster-stats.ts";
+import { HostSet, type BalancerFactory } from "./host-set.ts";
+import { UpstreamHost } from "./host.ts";
+import { chooseLbPolicy } from "./lb-policy.ts";
+import { H1Pool, type PoolContext } from "./pool.ts";
+import { priorityLoads, type PriorityLoad } from "./priority-load.ts";
+
+type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
+
+/** What the clusters of one thread share. */
+export interface ClusterContext {
+  readonly factory: FactoryContext;
+  readonly policies: readonly LbPolicyDef[];
+  readonly breakers: SharedArrayBuffer;
+  readonly hostStates: Int32Array;
+}
+
+/** Hosts of a cluster as they came from the main thread. */
+export interface HostUpdate {
+  readonly hosts: readonly HostSpec[];
+  readonly overprovisioning: number;
+}
+
+/** A cluster that is in use by this thread. It stays the same object over updates. */
+export class WorkerCluster implements Cluster {
+  readonly name: string;
+  readonly stats: StatScope;
+  readonly #context: ClusterContext;
+  readonly #handles: ClusterStats;
+  readonly #breakers: Breakers;
+  readonly #poolContext: PoolContext;
+  #settings: ClusterSettings;
+  #balancer: BalancerFactory;
+  #localityWeighted: boolean;
+  #failTrafficOnPanic: boolean;
+  /** Hosts by priority and address. */
+  #hosts = new Map<string, UpstreamHost>();
+  #sets: readonly HostSet[] = [];
+  #loads: readonly PriorityLoad[] = [];
+  #overprovisioning = 140;
+
+  constructor(message: ClusterMessage, breakerSlot: number, context: ClusterContext) {
+    const settings = clusterSettings(message);
+    const { factory } = context;
+    this.name = message.name;
+    this.#context = context;
+    this.#settings = settings;
+    this.stats = factory.stats.scope(clusterStatPrefix(settings.observabilityName));
+    this.#handles = new ClusterStats(this.stats);
+    this.#breakers = new Breakers(context.breakers, breakerSlot, settings.limits);
+    const { clock, wheel, net } = factory;
+    this.#poolContext = { clock, wheel, net, stats: this.#handles, breakers: this.#breakers };
+    const choice = chooseLbPolicy(message, context.policies);
+    this.#balancer = choice.create(factory);
+    this.#localityWeighted = choice.localityWeighted;
+    this.#failTrafficOnPanic = choice.failTrafficOnPanic;
+  }
+
+  get observabilityName(): string {
+    return this.#settings.observabilityName;
+  }
+
+  get metadata(): Cluster["metadata"] {
+    return this.#settings.metadata;
+  }
+
+  get bufferLimit(): number {
+    return this.#settings.bufferLimit;
+  }
+
+  get maxStreamDuration(): number | undefined {
+    return this.#settings.maxStreamDuration;
+  }
+
+  /** All hosts, for status pages and tests. */
+  get hosts(): Iterable<UpstreamHost> {
+    return this.#hosts.values();
+  }
+
+  pick(context: PickContext): Host | undefined {
+    let host = this.#pickOnce(context);
+    for (let i = 0; i < context.maxReselections && host !== undefined; i++) {
+      if (!context.tried.includes(host)) return host;
+      host = this.#pickOnce(context);
+    }
+    if (host === undefined) this.#handles.cxNoneHealthy.inc();
+    return host;
+  }
+
+  tryAcquire(resource: "requests" | "retries", priority: RoutingPriority): boolean {
+    if (this.#breakers.tryAcquire(resource, priority)) return true;
+    if (resource === "requests") this.#handles.rqActiveOverflow.inc();
+    return false;
+  }
+
+  release(resource: "requests" | "retries", priority: RoutingPriority): void {
+    this.#breakers.release(resource, priority);
+  }
+
+  openStream(host: Host, priority: RoutingPriority, callbacks: PoolCallbacks): PoolRequest {
+    const pools = (host as UpstreamHost).pools;
+    const pool = pools[priority] ?? this.#createPool(host as UpstreamHost, priority);
+    return pool.openStream(callbacks);
+  }
+
+  /** Takes over a new configuration. Pools stay unless what shapes connections changed. */
+  updateConfig(message: ClusterMessage): void {
+    const settings = clusterSettings(message);
+    const choice = chooseLbPolicy(message, this.#context.policies);
+    const sameConnections = settings.connectionSignature === this.#settings.connectionSignature;
+    this.#settings = settings;
+    this.#breakers.limits = settings.limits;
+    this.#balancer = choice.create(this.#context.factory);
+    this.#localityWeighted = choice.localityWeighted;
+    this.#failTrafficOnPanic = choice.failTrafficOnPanic;
+    if (!sameConnections) for (const host of this.#hosts.values()) host.drainPools();
+    this.refreshHealth();
+  }
+
+  /** Takes over a new list of hosts. Hosts that stay keep their pools, those that go are drained. */
+  updateHosts(update: HostUpdate): void {
+    const hosts = new Map<string, UpstreamHost>();
+    for (const spec of update.hosts) {
+      const key = `${spec.priority} ${spec.address}`;
+      const known = this.#hosts.get(key);
+      if (known !== undefined && known.slot === spec.slot) {
+        known.update(spec);
+        hosts.set(key, known);
+      } else hosts.set(key, new UpstreamHost(spec, this.#context.hostStates));
+    }
+    for (const [key, host] of this.#hosts) if (hosts.get(key) !== host) host.drainPools();
+    this.#hosts = hosts;
+    this.#overprovisioning = update.overprovisioning;
+    this.refreshHealth();
+  }
+
+  /** Sorts hosts by their health anew and shares out the load. */
+  refreshHealth(): void {
+    const byPriority: UpstreamHost[][] = [];
+    for (const host of this.#hosts.values()) {
+      while (byPriority.length <= host.priority) byPriority.push([]);
+      byPriority[host.priority]!.push(host);
+    }
+    if (byPriority.length === 0) byPriority.push([]);
+    const { random } = this.#context.factory;
+    const options = {
+      balancer: this.#balancer,
+      localityWeighted: this.#localityWeighted,
+      overprovisioning: this.#overprovisioning,
+      random,
+    };
+    const sets = byPriority.map((hosts) => new HostSet(hosts, options));
+    const counts = sets.map(({ hosts, healthy, degraded }) => ({
+      total: hosts.length,
+      healthy: healthy.length,
+      degraded: degraded.length,
+    }));
+    this.#loads = priorityLoads(counts, this.#overprovisioning, this.#settings.panicThreshold);
+    this.#sets = sets;
+  }
+
+  /** The cluster is gone: what is in flight finishes. */
+  drain(): void {
+    this.updateHosts({ hosts: [], overprovisioning: this.#overprovisioning });
+  }
+
+  #createPool(host: UpstreamHost, priority: RoutingPriority): H1Pool {
+    const pool = new H1Pool(host, priority, this.#settings.connection, this.#poolContext);
+    host.pools[priority] = pool;
+    return pool;
+  }
+
+  #pickOnce(context: PickContext): Host | undefined {
+    const loads = this.#loads;
+    if (loads.length === 0) return undefined;
+    const first = loads[0]!;
+    if (first.healthy === 100) return this.#pickFrom(0, true, context);
+    const roll = Math.floor(this.#context.factory.random() * 100) + 1;
+    let reached = 0;
+    for (let i = 0; i < loads.length; i++) {
+      reached += loads[i]!.healthy;
+      if (roll <= reached) return this.#pickFrom(i, true, context);
+    }
+    for (let i = 0; i < loads.length; i++) {
+      reached += loads[i]!.degraded;
+      if (roll <= reached) return this.#pickFrom(i, false, context);
+    }
+    return undefined;
+  }
+
+  #pickFrom(priority: number, healthy: boolean, context: PickContext): Host | undefined {
+    const set = this.#sets[priority]!;
+    if (!this.#loads[priority]!.panic) return set.pick(healthy ? "healthy" : "degraded", context);
+    this.#handles.lbHealthyPanic.inc();
+    return this.#failTrafficOnPanic ? undefined : set.pick("all", context);
+  }
+}

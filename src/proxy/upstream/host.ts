@@ -1,0 +1,143 @@
+import { decode } from "../../proto/registry.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { Host, RoutingPriority } from "../api.ts";
+import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../link.ts";
+import type { H1Pool } from "./pool.ts";
+
+type Metadata = Messages["envoy.config.core.v3.Metadata"];
+
+/** Fields of a host's shared state. */
+export type HostField = Exclude<keyof typeof HOST_FIELDS, "reserved">;
+
+/** How a request to a host ended, for /clusters. */
+export type HostResult = "success" | "error" | "timeout";
+
+const RESULT_FIELDS = {
+  success: HOST_FIELDS.requestSuccesses,
+  error: HOST_FIELDS.requestErrors,
+  timeout: HOST_FIELDS.requestTimeouts,
+} as const;
+
+/** An endpoint in this thread: its pools, and its part of the state that all threads share. */
+export class UpstreamHost implements Host {
+  readonly address: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly slot: number;
+  /** Pools of this thread by routing priority; made at first use. */
+  readonly pools: [H1Pool | null, H1Pool | null] = [null, null];
+  #spec: HostSpec;
+  #locality: Host["locality"];
+  #metadata: Metadata | undefined;
+  readonly #states: Int32Array;
+  readonly #base: number;
+
+  constructor(spec: HostSpec, states: Int32Array) {
+    this.address = spec.address;
+    this.ip = spec.ip;
+    this.port = spec.port;
+    this.slot = spec.slot;
+    this.#states = states;
+    this.#base = spec.slot * HOST_WORDS;
+    this.#spec = spec;
+    this.#locality = localityOf(spec);
+  }
+
+  /** Takes over what an update says of this host. Returns whether anything that balancers look at changed. */
+  update(spec: HostSpec): boolean {
+    const old = this.#spec;
+    this.#spec = spec;
+    this.#metadata = undefined;
+    const sameLocality = old.region === spec.region && old.zone === spec.zone && old.subZone === spec.subZone;
+    if (!sameLocality) this.#locality = localityOf(spec);
+    return (
+      !sameLocality ||
+      old.weight !== spec.weight ||
+      old.health !== spec.health ||
+      old.localityWeight !== spec.localityWeight
+    );
+  }
+
+  get hostname(): string {
+    return this.#spec.hostname;
+  }
+
+  get weight(): number {
+    return this.#spec.weight;
+  }
+
+  get priority(): number {
+    return this.#spec.priority;
+  }
+
+  get locality(): Host["locality"] {
+    return this.#locality;
+  }
+
+  get localityWeight(): number {
+    return this.#spec.localityWeight;
+  }
+
+  get healthy(): boolean {
+    return this.#spec.health === "healthy" && !this.failed;
+  }
+
+  get degraded(): boolean {
+    return this.#spec.health === "degraded" && !this.failed;
+  }
+
+  /** An active health check or outlier detection took it out. */
+  get failed(): boolean {
+    return Atomics.load(this.#states, this.#base + HOST_FIELDS.failed) !== 0;
+  }
+
+  get metadata(): Metadata | undefined {
+    const bytes = this.#spec.metadata;
+    if (this.#metadata === undefined && bytes !== undefined)
+      this.#metadata = decode("envoy.config.core.v3.Metadata", bytes);
+    return this.#metadata;
+  }
+
+  get activeRequests(): number {
+    return Atomics.load(this.#states, this.#base + HOST_FIELDS.activeRequests);
+  }
+
+  countResult(result: HostResult): void {
+    Atomics.add(this.#states, this.#base + RESULT_FIELDS[result], 1);
+  }
+
+  connectionOpened(): void {
+    Atomics.add(this.#states, this.#base + HOST_FIELDS.activeConnections, 1);
+    Atomics.add(this.#states, this.#base + HOST_FIELDS.connectionsTotal, 1);
+  }
+
+  connectionClosed(): void {
+    Atomics.sub(this.#states, this.#base + HOST_FIELDS.activeConnections, 1);
+  }
+
+  connectFailed(): void {
+    Atomics.add(this.#states, this.#base + HOST_FIELDS.connectFails, 1);
+  }
+
+  requestStarted(): void {
+    Atomics.add(this.#states, this.#base + HOST_FIELDS.activeRequests, 1);
+    Atomics.add(this.#states, this.#base + HOST_FIELDS.requestsTotal, 1);
+  }
+
+  requestEnded(): void {
+    Atomics.sub(this.#states, this.#base + HOST_FIELDS.activeRequests, 1);
+  }
+
+  /** Lets what is in flight finish and closes everything else; later requests get new pools. */
+  drainPools(): void {
+    for (const priority of [0, 1] as const satisfies RoutingPriority[]) {
+      const pool = this.pools[priority];
+      this.pools[priority] = null;
+      pool?.drain();
+    }
+  }
+}
+
+function localityOf(spec: HostSpec): Host["locality"] {
+  return { region: spec.region, zone: spec.zone, subZone: spec.subZone };
+}

@@ -1,0 +1,100 @@
+import { decode } from "../../proto/registry.ts";
+import type { Cluster, Clusters, FactoryContext, LbPolicyDef } from "../api.ts";
+import type { HostSpec, ToWorker } from "../link.ts";
+import { WorkerCluster, type ClusterContext } from "./cluster.ts";
+
+/** What a thread gives its clusters. */
+export interface WorkerClustersOptions {
+  /** The thread's context; its `clusters` are these. */
+  readonly factory: Omit<FactoryContext, "clusters">;
+  /** Policies of the manifest. */
+  readonly policies: readonly LbPolicyDef[];
+  readonly breakers: SharedArrayBuffer;
+  readonly hostStates: SharedArrayBuffer;
+}
+
+interface Entry {
+  bytes: Uint8Array | undefined;
+  breakerSlot: number;
+  hosts: readonly HostSpec[];
+  overprovisioning: number;
+  /** Made at the first `get`. */
+  cluster: WorkerCluster | undefined;
+}
+
+/** The clusters of one worker. One that is never asked for costs no more than its bytes. */
+export class WorkerClusters implements Clusters {
+  readonly #entries = new Map<string, Entry>();
+  readonly #context: ClusterContext;
+
+  constructor(options: WorkerClustersOptions) {
+    this.#context = {
+      factory: { ...options.factory, clusters: this },
+      policies: options.policies,
+      breakers: options.breakers,
+      hostStates: new Int32Array(options.hostStates),
+    };
+  }
+
+  get(name: string): Cluster | undefined {
+    const entry = this.#entries.get(name);
+    return entry === undefined ? undefined : (entry.cluster ?? this.#inflate(entry));
+  }
+
+  /** Takes in messages about clusters and their hosts; others are disregarded. */
+  apply(message: ToWorker): void {
+    switch (message.kind) {
+      case "cluster":
+        this.#setCluster(message.name, message.bytes, message.breakerSlot);
+        break;
+      case "hosts": {
+        const entry = this.#entry(message.cluster);
+        entry.hosts = message.hosts;
+        entry.overprovisioning = message.overprovisioning;
+        entry.cluster?.updateHosts(message);
+        break;
+      }
+      case "remove-cluster":
+        this.#entries.get(message.name)?.cluster?.drain();
+        this.#entries.delete(message.name);
+        break;
+      default:
+    }
+  }
+
+  #setCluster(name: string, bytes: Uint8Array, breakerSlot: number): void {
+    const entry = this.#entry(name);
+    const moved = entry.breakerSlot !== breakerSlot;
+    entry.bytes = bytes;
+    entry.breakerSlot = breakerSlot;
+    if (entry.cluster === undefined) return;
+    if (moved) {
+      entry.cluster.drain();
+      entry.cluster = undefined;
+    } else entry.cluster.updateConfig(decode("envoy.config.cluster.v3.Cluster", bytes));
+  }
+
+  #entry(name: string): Entry {
+    let entry = this.#entries.get(name);
+    if (entry === undefined) {
+      entry = {
+        bytes: undefined,
+        breakerSlot: -1,
+        hosts: [],
+        overprovisioning: 140,
+        cluster: undefined,
+      };
+      this.#entries.set(name, entry);
+    }
+    return entry;
+  }
+
+  #inflate(entry: Entry): WorkerCluster | undefined {
+    if (entry.bytes === undefined) return undefined;
+    const message = decode("envoy.config.cluster.v3.Cluster", entry.bytes);
+    const cluster = new WorkerCluster(message, entry.breakerSlot, this.#context);
+    cluster.updateHosts(entry);
+    entry.cluster = cluster;
+    return cluster;
+  }
+}
