@@ -125,6 +125,8 @@ export interface LocalReply {
   readonly grpcStatus?: number;
   /** Close the connection after the reply even if it could be kept. */
   readonly close?: boolean;
+  /** Changes the finished head before the response filters see it: a route's header operations. */
+  readonly modify?: (headers: HeaderMap) => void;
 }
 
 export interface HttpFilterDef<C extends MessageName = MessageName, R extends MessageName = MessageName> {

@@ -1,0 +1,86 @@
+import { durationMs } from "../../proto/duration.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { RoutingPriority } from "../api.ts";
+import { compileHostRewrite, type HostRewrite } from "./host-rewrite.ts";
+import { compilePathRewrite, type PathRewrite } from "./path-rewrite.ts";
+import { compileRetryPolicy, noRetries, type RetryPolicy } from "./retry-policy.ts";
+
+type RouteActionConfig = Messages["envoy.config.route.v3.RouteAction"];
+type VirtualHostConfig = Messages["envoy.config.route.v3.VirtualHost"];
+
+const NOT_FOUND_STATUSES = [503, 404, 500];
+const DEFAULT_TIMEOUT = 15_000;
+
+/** Forwards to a cluster; what all weighted clusters of a route share. */
+export interface ForwardAction {
+  readonly kind: "forward";
+  /** Request header that names the cluster; "" when the cluster is fixed. */
+  readonly clusterHeader: string;
+  readonly clusterNotFoundStatus: number;
+  readonly pathRewrite: PathRewrite | undefined;
+  readonly hostRewrite: HostRewrite | undefined;
+  /** Take the hostname of the chosen endpoint as authority. */
+  readonly autoHostRewrite: boolean;
+  readonly appendForwardedHost: boolean;
+  /** Milliseconds from the end of the request; 0 = none. */
+  readonly timeout: number;
+  /** Milliseconds; undefined = the connection manager's. */
+  readonly idleTimeout: number | undefined;
+  readonly maxStreamDuration: MaxStreamDuration | undefined;
+  readonly retryPolicy: RetryPolicy;
+  readonly priority: RoutingPriority;
+  readonly attemptCountInRequest: boolean;
+  readonly attemptCountInResponse: boolean;
+  /** Bytes of a request kept for retries; undefined = the connection's limit. */
+  readonly bufferLimit: number | undefined;
+}
+
+/** Route settings that replace the connection manager's max_stream_duration. All in milliseconds. */
+export interface MaxStreamDuration {
+  /** Undefined = the connection manager's; 0 = none. */
+  readonly max: number | undefined;
+  /** Undefined = grpc-timeout is not looked at; 0 = no upper bound. */
+  readonly grpcMax: number | undefined;
+  readonly grpcOffset: number;
+}
+
+/** Compiles what a RouteAction says besides the choice of the cluster. */
+export function compileForwardAction(
+  config: RouteActionConfig,
+  virtualHost: VirtualHostConfig,
+  bufferLimit: number | undefined,
+): ForwardAction {
+  if (config.prefixRewrite !== "" && config.regexRewrite !== undefined)
+    throw new Error("Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy");
+  const specifier = config.clusterSpecifier;
+  const host = config.hostRewriteSpecifier;
+  const retry = config.retryPolicy ?? virtualHost.retryPolicy;
+  return {
+    kind: "forward",
+    clusterHeader: specifier.case === "clusterHeader" ? specifier.value.toLowerCase() : "",
+    clusterNotFoundStatus: NOT_FOUND_STATUSES[config.clusterNotFoundResponseCode] ?? 503,
+    pathRewrite: compilePathRewrite(config.prefixRewrite, config.regexRewrite),
+    hostRewrite: compileHostRewrite(host),
+    autoHostRewrite: host.case === "autoHostRewrite" && host.value.value,
+    appendForwardedHost: config.appendXForwardedHost,
+    timeout: durationMs(config.timeout, DEFAULT_TIMEOUT),
+    idleTimeout: durationMs(config.idleTimeout, undefined),
+    maxStreamDuration: compileMaxStreamDuration(config.maxStreamDuration),
+    retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
+    priority: config.priority === 1 ? 1 : 0,
+    attemptCountInRequest: virtualHost.includeRequestAttemptCount,
+    attemptCountInResponse: virtualHost.includeAttemptCountInResponse,
+    bufferLimit,
+  };
+}
+
+function compileMaxStreamDuration(
+  config: RouteActionConfig["maxStreamDuration"],
+): MaxStreamDuration | undefined {
+  if (config === undefined) return undefined;
+  return {
+    max: durationMs(config.maxStreamDuration, undefined),
+    grpcMax: durationMs(config.grpcTimeoutHeaderMax, undefined),
+    grpcOffset: durationMs(config.grpcTimeoutHeaderOffset, 0),
+  };
+}
