@@ -151,6 +151,32 @@ export type HttpFilterFactory = (stream: FilterStream) => HttpFilter | undefined
 export interface HttpFilterContext extends FactoryContext {
   /** "http.<stat_prefix>." of the connection manager. */
   readonly scope: StatScope;
+  readonly calls: AsyncClient;
+}
+
+/** Requests of the proxy's own, over its clusters: authorisation checks and the like. */
+export interface AsyncClient {
+  /** Calls back exactly once, at once or later, unless cancelled. */
+  send(request: AsyncRequest, callbacks: AsyncCallbacks): AsyncCall;
+}
+
+export interface AsyncRequest {
+  readonly cluster: string;
+  /** Method, path, authority and headers; changes hands. */
+  readonly headers: HeaderMap;
+  readonly body: Buffer | undefined;
+  /** Milliseconds for the whole exchange; 0 = no limit. */
+  readonly timeout: number;
+}
+
+export interface AsyncCallbacks {
+  /** The whole response. The map is lent until the call returns. */
+  onResponse(headers: HeaderMap, body: Buffer): void;
+  onFailure(reason: "no-cluster" | "no-host" | "timeout" | "reset" | "overflow", detail: string): void;
+}
+
+export interface AsyncCall {
+  cancel(): void;
 }
 
 // ---- Routes -------------------------------------------------------------------------------------------------------
@@ -185,6 +211,8 @@ export interface Host {
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
   /** Requests in flight, from all threads. */
   readonly activeRequests: number;
+  /** Counts how a request ended: for /clusters, and for outlier detection. */
+  countResult?(result: "success" | "error" | "timeout"): void;
 }
 
 export interface PickContext {

@@ -1,0 +1,151 @@
+import { close, open, openSync, write, writeSync } from "node:fs";
+import type { Clock } from "../../base/clock.ts";
+import type { LogFile } from "../api.ts";
+
+/** Bytes kept before they are written without waiting. */
+const FLUSH_BYTES = 65_536;
+/** Longest that a line is kept, milliseconds. */
+const FLUSH_AFTER = 1000;
+/** Pause before a full pipe is tried again, milliseconds. */
+const RETRY_AFTER = 5;
+
+/** The log files of one thread, one writer per path. */
+export class LogFiles {
+  readonly #clock: Clock;
+  readonly #files = new Map<string, BufferedFile>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The writer for a path; "/dev/stdout" and "/dev/stderr" are the process's own. */
+  file(path: string): LogFile {
+    let file = this.#files.get(path);
+    if (file === undefined) {
+      file = new BufferedFile(path, this.#clock);
+      this.#files.set(path, file);
+    }
+    return file;
+  }
+
+  /** Writes out everything before the thread ends; waits for the disk. */
+  flushAll(): void {
+    for (const file of this.#files.values()) file.flush();
+  }
+
+  /** Opens all files anew, after rotation. */
+  reopenAll(): void {
+    for (const file of this.#files.values()) file.reopen();
+  }
+}
+
+const byClock = new WeakMap<Clock, LogFiles>();
+
+/** The log files that belong to a thread's clock: all listeners of a thread share them. */
+export function logFiles(clock: Clock): LogFiles {
+  let files = byClock.get(clock);
+  if (files === undefined) byClock.set(clock, (files = new LogFiles(clock)));
+  return files;
+}
+
+/** Appends lines in batches; a batch goes out in one write, so lines of several threads do not mix. */
+class BufferedFile implements LogFile {
+  readonly #path: string;
+  readonly #clock: Clock;
+  #text = "";
+  /** Bytes given to the system; null when none are under way. */
+  #writing: Buffer | null = null;
+  #fd = -1;
+  #opening = false;
+  #cancelFlush: (() => void) | undefined;
+  readonly #onWritten = (error: Error | null, count: number): void => this.#written(error, count);
+  readonly #onTime = (): void => {
+    this.#cancelFlush = undefined;
+    this.#start();
+  };
+
+  constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+  }
+
+  write(text: string): void {
+    this.#text += text;
+    if (this.#text.length >= FLUSH_BYTES) this.#start();
+    else this.#cancelFlush ??= this.#clock.after(FLUSH_AFTER, this.#onTime);
+  }
+
+  flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const text = this.#text;
+    if (text === "") return;
+    this.#text = "";
+    try {
+      if (this.#fd < 0) this.#fd = standardFd(this.#path) ?? openSync(this.#path, "a", 0o644);
+      writeSync(this.#fd, text);
+    } catch {
+      // Lines that cannot be written are lost, the proxy goes on: as Envoy does.
+    }
+  }
+
+  reopen(): void {
+    this.flush();
+    if (this.#fd < 0 || standardFd(this.#path) !== undefined) return;
+    const old = this.#fd;
+    this.#fd = -1;
+    close(old, () => {});
+  }
+
+  #start(): void {
+    if (this.#writing !== null || this.#opening || this.#text === "") return;
+    if (this.#fd < 0) return this.#open();
+    this.#writing = Buffer.from(this.#text, "utf8");
+    this.#text = "";
+    this.#write(this.#writing);
+  }
+
+  #open(): void {
+    const standard = standardFd(this.#path);
+    if (standard !== undefined) {
+      this.#fd = standard;
+      return this.#start();
+    }
+    this.#opening = true;
+    open(this.#path, "a", 0o644, (error, fd) => {
+      this.#opening = false;
+      if (error !== null) {
+        // As Envoy does: lines of a file that cannot be opened are lost, the proxy goes on.
+        this.#text = "";
+        return;
+      }
+      this.#fd = fd;
+      this.#start();
+    });
+  }
+
+  #write(bytes: Buffer): void {
+    write(this.#fd, bytes, 0, bytes.length, null, this.#onWritten);
+  }
+
+  #written(error: NodeJS.ErrnoException | null, count: number): void {
+    const bytes = this.#writing!;
+    if (error?.code === "EAGAIN") {
+      // A full pipe: its reader is slow.
+      this.#clock.after(RETRY_AFTER, () => this.#write(bytes));
+      return;
+    }
+    if (error === null && count < bytes.length) {
+      this.#writing = bytes.subarray(count);
+      this.#write(this.#writing);
+      return;
+    }
+    this.#writing = null;
+    if (this.#text.length >= FLUSH_BYTES) this.#start();
+    else if (this.#text !== "") this.#cancelFlush ??= this.#clock.after(FLUSH_AFTER, this.#onTime);
+  }
+}
+
+function standardFd(path: string): number | undefined {
+  return path === "/dev/stdout" ? 1 : path === "/dev/stderr" ? 2 : undefined;
+}

@@ -1,0 +1,150 @@
+import { Cidr, parseIp } from "../../base/cidr.ts";
+import type { H1ServerOptions } from "../../http/h1/options.ts";
+import { durationMs } from "../../proto/duration.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { HttpFilterFactory, NetworkFilterContext } from "../api.ts";
+import { compileAccessLogs, type AccessLog } from "../access-log/access-log.ts";
+import { compileFilters } from "./filters.ts";
+import { HcmStats } from "./hcm-stats.ts";
+import { compileLocalReplies, type LocalReplies } from "./local-reply-config.ts";
+import type { EscapedSlashes, PathOptions } from "./path-normalization.ts";
+import { routeSource, type RouteSource } from "./route-source.ts";
+
+type HttpConnectionManager =
+  Messages["envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"];
+
+/** One filter of the chain. */
+export interface FilterEntry {
+  readonly name: string;
+  readonly create: HttpFilterFactory;
+  /** Off unless a route turns it on. */
+  readonly disabled: boolean;
+}
+
+/** A connection manager's configuration, ready for use per request. Times are milliseconds, 0 = off. */
+export interface HcmConfig {
+  readonly context: NetworkFilterContext;
+  readonly stats: HcmStats;
+  readonly codec: H1ServerOptions;
+  readonly routes: RouteSource;
+  readonly filters: readonly FilterEntry[];
+  readonly accessLogs: readonly AccessLog[];
+  readonly localReplies: LocalReplies | undefined;
+  readonly useRemoteAddress: boolean;
+  readonly xffTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly appendForwardedPort: boolean;
+  readonly via: string;
+  readonly serverName: string;
+  readonly serverHeader: "overwrite" | "append-if-absent" | "pass-through";
+  readonly scheme: string;
+  readonly isInternalAddress: (ip: string) => boolean;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly requestIdInResponse: boolean;
+  readonly keepClientCert: boolean;
+  readonly path: PathOptions;
+  readonly stripHostPort: "no" | "matching" | "any";
+  readonly stripHostDot: boolean;
+  readonly bufferLimit: number;
+  readonly streamIdleTimeout: number;
+  readonly requestTimeout: number;
+  readonly requestHeadersTimeout: number;
+  readonly idleTimeout: number;
+  readonly maxConnectionDuration: number;
+  readonly maxStreamDuration: number;
+  readonly delayedCloseTimeout: number;
+  readonly drainTimeout: number;
+  /** 0 = no limit. */
+  readonly maxRequestsPerConnection: number;
+}
+
+const SERVER_HEADER = ["overwrite", "append-if-absent", "pass-through"] as const;
+const UNDERSCORES = ["allow", "reject", "drop"] as const;
+const ESCAPED_SLASHES: readonly EscapedSlashes[] = ["keep", "keep", "reject", "redirect", "forward"];
+const ALWAYS_FORWARD_ONLY = 4;
+const HOUR = 3_600_000;
+
+/** Refuses with an Error that has Envoy's text. */
+export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFilterContext): HcmConfig {
+  const common = hcm.commonHttpProtocolOptions;
+  const scope = context.stats.scope(`http.${hcm.statPrefix}.`);
+  return {
+    context,
+    stats: new HcmStats(scope, context.listenerScope.scope(`http.${hcm.statPrefix}.`)),
+    codec: codecOptions(hcm),
+    routes: routeSource(hcm, context),
+    filters: compileFilters(hcm.httpFilters, scope, context),
+    accessLogs: compileAccessLogs(hcm.accessLog, context),
+    localReplies: compileLocalReplies(hcm.localReplyConfig, context),
+    useRemoteAddress: hcm.useRemoteAddress ?? false,
+    xffTrustedHops: hcm.xffNumTrustedHops,
+    skipXffAppend: hcm.skipXffAppend,
+    appendForwardedPort: hcm.appendXForwardedPort,
+    via: hcm.via,
+    serverName: hcm.serverName === "" ? "envoy" : hcm.serverName,
+    serverHeader: SERVER_HEADER[hcm.serverHeaderTransformation]!,
+    scheme:
+      hcm.schemeHeaderTransformation?.transformation.case === "schemeToOverwrite"
+        ? hcm.schemeHeaderTransformation.transformation.value
+        : "",
+    isInternalAddress: internalAddresses(hcm),
+    generateRequestId: hcm.generateRequestId ?? true,
+    preserveExternalRequestId: hcm.preserveExternalRequestId,
+    requestIdInResponse: hcm.alwaysSetRequestIdInResponse,
+    keepClientCert: (hcm.forwardClientCertDetails as number) === ALWAYS_FORWARD_ONLY,
+    path: {
+      normalize: hcm.normalizePath ?? false,
+      mergeSlashes: hcm.mergeSlashes,
+      escapedSlashes: ESCAPED_SLASHES[hcm.pathWithEscapedSlashesAction]!,
+    },
+    stripHostPort:
+      hcm.stripPortMode.case === "stripAnyHostPort" && hcm.stripPortMode.value
+        ? "any"
+        : hcm.stripMatchingHostPort
+          ? "matching"
+          : "no",
+    stripHostDot: hcm.stripTrailingHostDot,
+    bufferLimit: context.perConnectionBufferLimit,
+    streamIdleTimeout: durationMs(hcm.streamIdleTimeout, 300_000),
+    requestTimeout: durationMs(hcm.requestTimeout, 0),
+    requestHeadersTimeout: durationMs(hcm.requestHeadersTimeout, 0),
+    idleTimeout: durationMs(common?.idleTimeout, HOUR),
+    maxConnectionDuration: durationMs(common?.maxConnectionDuration, 0),
+    maxStreamDuration: durationMs(common?.maxStreamDuration, 0),
+    delayedCloseTimeout: durationMs(hcm.delayedCloseTimeout, 1000),
+    drainTimeout: durationMs(hcm.drainTimeout, 5000),
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
+  };
+}
+
+function codecOptions(hcm: HttpConnectionManager): H1ServerOptions {
+  const common = hcm.commonHttpProtocolOptions;
+  const h1 = hcm.httpProtocolOptions;
+  return {
+    maxHeadBytes: (hcm.maxRequestHeadersKb ?? 60) * 1024,
+    maxHeaders: common?.maxHeadersCount ?? 100,
+    acceptHttp10: h1?.acceptHttp10 ?? false,
+    defaultHostForHttp10: h1?.defaultHostForHttp10 ?? "",
+    enableTrailers: h1?.enableTrailers ?? false,
+    allowChunkedLength: h1?.allowChunkedLength ?? false,
+    underscores: UNDERSCORES[common?.headersWithUnderscoresAction ?? 0]!,
+    refuseHttpsUrl: (hcm.useRemoteAddress ?? false) && hcm.xffNumTrustedHops === 0,
+    proxy100Continue: hcm.proxy100Continue,
+    allowCustomMethods: h1?.allowCustomMethods ?? false,
+  };
+}
+
+function internalAddresses(hcm: HttpConnectionManager): (ip: string) => boolean {
+  const config = hcm.internalAddressConfig;
+  const blocks = (config?.cidrRanges ?? []).map((range) =>
+    Cidr.of(range.addressPrefix, range.prefixLen ?? 0),
+  );
+  const unixSockets = config?.unixSockets ?? false;
+  return (ip) => {
+    if (ip === "") return unixSockets;
+    if (blocks.length === 0) return false;
+    const bytes = parseIp(ip);
+    return bytes !== undefined && blocks.some((block) => block.contains(bytes));
+  };
+}

@@ -1,0 +1,179 @@
+import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
+import type { CodecStream, ServerCodec, ServerCodecHandler, StreamHandler } from "../../http/stream.ts";
+import { H1ServerCodec } from "../../http/h1/server-codec.ts";
+import type { Connection, ConnectionHandler } from "../../net/connection.ts";
+import type { ConnectionInfo, DownstreamConnection } from "../api.ts";
+import type { HcmConfig } from "./hcm-config.ts";
+import type { HcmStream, StreamOwner } from "./hcm-stream.ts";
+import type { StreamPool } from "./stream-pool.ts";
+
+const IDLE = 0;
+const MAX_DURATION = 1;
+const DELAYED_CLOSE = 2;
+
+/** What the codec calls; apart from the connection because both have an `onClose`. */
+class CodecSide implements ServerCodecHandler {
+  readonly #connection: HcmConnection;
+
+  constructor(connection: HcmConnection) {
+    this.#connection = connection;
+  }
+
+  onStream(stream: CodecStream): StreamHandler {
+    return this.#connection.onStream(stream);
+  }
+
+  onClose(): void {
+    this.#connection.onCodecClose();
+  }
+}
+
+/** One accepted connection with its codec: lifetime, idle time, close rules. */
+export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner {
+  readonly info: ConnectionInfo;
+  readonly #connection: Connection;
+  readonly #config: HcmConfig;
+  readonly #pool: StreamPool;
+  readonly #onGone: (connection: HcmConnection) => void;
+  readonly #codec: ServerCodec;
+  readonly #idleTimer = new Timer(this, IDLE);
+  readonly #otherTimer = new Timer(this, DELAYED_CLOSE);
+  readonly #maxDurationTimer = new Timer(this, MAX_DURATION);
+  readonly #accepted: number;
+  #requests = 0;
+  #idleSince: number;
+  #draining = false;
+  #closing = false;
+  #remoteClosed = false;
+
+  constructor(
+    downstream: DownstreamConnection,
+    config: HcmConfig,
+    pool: StreamPool,
+    onGone: (connection: HcmConnection) => void,
+  ) {
+    this.info = downstream.info;
+    this.#connection = downstream.connection;
+    this.#config = config;
+    this.#pool = pool;
+    this.#onGone = onGone;
+    this.#codec = new H1ServerCodec(downstream.connection, new CodecSide(this), config.codec);
+    const { context, stats } = config;
+    this.#accepted = this.#idleSince = context.clock.now();
+    stats.counters.downstream_cx_total.inc();
+    stats.counters.downstream_cx_http1_total.inc();
+    stats.gauges.downstream_cx_active.inc();
+    stats.gauges.downstream_cx_http1_active.inc();
+    if (config.idleTimeout > 0) context.wheel.arm(this.#idleTimer, config.idleTimeout);
+    if (config.maxConnectionDuration > 0)
+      context.wheel.arm(this.#maxDurationTimer, config.maxConnectionDuration);
+  }
+
+  onConnect(): void {
+    // Accepted connections stand already.
+  }
+
+  onBytes(bytes: Buffer, start: number, end: number): void {
+    this.#config.stats.counters.downstream_cx_rx_bytes_total.add(end - start);
+    if (!this.#closing) this.#codec.feed(bytes, start, end);
+  }
+
+  onEnd(): void {
+    this.#remoteClosed = true;
+    if (this.#closing) return this.#connection.close();
+    this.#codec.onEnd();
+  }
+
+  onDrain(): void {
+    this.#codec.onDrain();
+  }
+
+  onClose(error: string): void {
+    const { context, stats } = this.#config;
+    const counters = stats.counters;
+    const active = this.#codec.activeStreams > 0;
+    const local = this.#closing && !this.#remoteClosed;
+    counters.downstream_cx_destroy.inc();
+    counters[local ? "downstream_cx_destroy_local" : "downstream_cx_destroy_remote"].inc();
+    if (active) {
+      counters.downstream_cx_destroy_active_rq.inc();
+      counters[
+        local ? "downstream_cx_destroy_local_active_rq" : "downstream_cx_destroy_remote_active_rq"
+      ].inc();
+    }
+    this.#closing = true;
+    this.#codec.onConnectionClosed(error);
+    counters.downstream_cx_tx_bytes_total.add(this.#connection.bytesSent);
+    stats.gauges.downstream_cx_active.dec();
+    stats.gauges.downstream_cx_http1_active.dec();
+    stats.cxLength.record(context.clock.now() - this.#accepted);
+    context.wheel.disarm(this.#idleTimer);
+    context.wheel.disarm(this.#otherTimer);
+    context.wheel.disarm(this.#maxDurationTimer);
+    this.#onGone(this);
+  }
+
+  onStream(stream: CodecStream): StreamHandler {
+    const handler = this.#pool.take();
+    this.#requests++;
+    handler.begin(stream, this);
+    return handler;
+  }
+
+  /** The codec is through: half-close, and give the peer a moment to read before the socket goes. */
+  onCodecClose(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    const delay = this.#config.delayedCloseTimeout;
+    if (this.#remoteClosed || delay <= 0) return this.#connection.close();
+    this.#connection.end();
+    this.#config.context.wheel.arm(this.#otherTimer, delay);
+  }
+
+  closesAfterThis(): boolean {
+    const max = this.#config.maxRequestsPerConnection;
+    const counters = this.#config.stats.counters;
+    if (max > 0 && this.#requests >= max) {
+      counters.downstream_cx_max_requests_reached.inc();
+      return true;
+    }
+    if (this.#draining) return true;
+    if (!this.#config.context.drainDecision()) return false;
+    counters.downstream_cx_drain_close.inc();
+    return true;
+  }
+
+  onStreamDone(stream: HcmStream): void {
+    this.#idleSince = stream.info.end;
+    this.#pool.retire(stream);
+  }
+
+  /** Take no more requests than the one under way. */
+  drain(): void {
+    if (this.#draining || this.#closing) return;
+    this.#draining = true;
+    if (this.#codec.activeStreams > 0) return;
+    this.#config.stats.counters.downstream_cx_drain_close.inc();
+    this.#closing = true;
+    this.#connection.close();
+  }
+
+  onTimer(kind: number): void {
+    const { context, stats, idleTimeout } = this.#config;
+    if (kind === IDLE) {
+      if (this.#closing) return;
+      const rest =
+        this.#codec.activeStreams > 0 ? idleTimeout : idleTimeout - (context.clock.now() - this.#idleSince);
+      if (rest > 0) return context.wheel.arm(this.#idleTimer, rest);
+      stats.counters.downstream_cx_idle_timeout.inc();
+      this.#closing = true;
+      this.#connection.close();
+    } else if (kind === MAX_DURATION) {
+      stats.counters.downstream_cx_max_duration_reached.inc();
+      this.drain();
+    } else {
+      stats.counters.downstream_cx_delayed_close_timeout.inc();
+      this.#connection.destroy();
+    }
+  }
+}

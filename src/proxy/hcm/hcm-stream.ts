@@ -1,0 +1,443 @@
+import type { HeaderMap } from "../../http/header-map.ts";
+import type { CodecError, CodecStream, ResetReason, StreamHandler } from "../../http/stream.ts";
+import type { HttpFilter, LocalReply, Route } from "../api.ts";
+import { ResponseFlag } from "../response-flags.ts";
+import { StreamInfo } from "../stream-info.ts";
+import { discardHandler } from "./discard-handler.ts";
+import { FilterSlot } from "./filter-slot.ts";
+import type { HcmConfig } from "./hcm-config.ts";
+import type { PipelineOwner } from "./pipeline.ts";
+import { grpcReplyHeaders, isGrpcRequest, localReplyHeaders } from "./local-reply.ts";
+import { checkRequest } from "./request-checks.ts";
+import { mutateRequestHeaders } from "./request-headers.ts";
+import { RequestPipeline } from "./request-pipeline.ts";
+import { mutateResponseHeaders, setConnectionHeader } from "./response-headers.ts";
+import { ResponsePipeline } from "./response-pipeline.ts";
+import { StreamTimers, type TimedStream } from "./stream-timers.ts";
+
+/** What a stream needs of its connection. */
+export interface StreamOwner {
+  readonly info: StreamInfo["connection"];
+  /** Whether this response is to be the connection's last. */
+  closesAfterThis(): boolean;
+  onStreamDone(stream: HcmStream): void;
+}
+
+/**
+ * One request on its way through the connection manager: checks, filters, timeouts, response, access log. Pooled per
+ * configuration with its pipelines, slots and timers; the record of the request (`info`) is new each time.
+ */
+export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
+  readonly filters: (HttpFilter | undefined)[];
+  readonly bufferLimit: number;
+  info!: StreamInfo;
+  requestHeaders: HeaderMap | undefined;
+  responseHeaders: HeaderMap | undefined;
+  requestComplete = false;
+  readonly #config: HcmConfig;
+  readonly #slots: FilterSlot[];
+  readonly #request: RequestPipeline;
+  readonly #response: ResponsePipeline;
+  readonly #timers: StreamTimers;
+  #owner: StreamOwner | undefined;
+  #codec: CodecStream | undefined;
+  #requestTrailers: HeaderMap | undefined;
+  #responseTrailers: HeaderMap | undefined;
+  #route: Route | undefined;
+  #routeKnown = false;
+  #filtersCreated = false;
+  #headersSent = false;
+  #localReply = false;
+  #codecFailed = false;
+  #requestPauses = 0;
+  #responseBlocks = 0;
+  #responder = -1;
+
+  constructor(config: HcmConfig) {
+    this.#config = config;
+    this.bufferLimit = config.bufferLimit;
+    const count = config.filters.length;
+    this.filters = new Array<HttpFilter | undefined>(count).fill(undefined);
+    this.#slots = config.filters.map((entry, i) => new FilterSlot(this, i, entry.name));
+    this.#request = new RequestPipeline(this, count);
+    this.#response = new ResponsePipeline(this, count);
+    this.#timers = new StreamTimers(this, config);
+  }
+
+  /** Begins a new request. */
+  begin(codec: CodecStream, owner: StreamOwner): void {
+    const { context, stats } = this.#config;
+    const now = context.clock.now();
+    const info = (this.info = new StreamInfo());
+    info.connection = owner.info;
+    info.start = now;
+    info.startWall = context.clock.wall();
+    info.downstreamRemoteAddress = owner.info.directRemoteAddress;
+    info.downstreamRemoteIp = owner.info.directRemoteIp;
+    this.#codec = codec;
+    this.#owner = owner;
+    stats.counters.downstream_rq_total.inc();
+    stats.counters.downstream_rq_http1_total.inc();
+    stats.gauges.downstream_rq_active.inc();
+    this.#timers.begin(now);
+  }
+
+  // ---- from the codec ----------------------------------------------------------------------------------------------
+
+  onInterim(_status: number, headers: HeaderMap): void {
+    headers.release();
+  }
+
+  onHeaders(headers: HeaderMap, end: boolean): void {
+    const info = this.info;
+    const codec = this.#codec!;
+    this.requestHeaders = info.requestHeaders = headers;
+    info.protocol = codec.protocol;
+    this.#timers.touch();
+    this.#timers.headersArrived();
+    if (end) this.#requestEnded();
+    const refusal = checkRequest(headers, this.#config, this.#owner!.info.localPort);
+    if (refusal !== undefined) {
+      const stat = refusal.stat;
+      if (stat !== undefined) this.#config.stats.counters[stat].inc();
+      this.sendLocalReply(refusal);
+      return;
+    }
+    mutateRequestHeaders(headers, info, this.#owner!.info, this.#config);
+    this.#createFilters();
+    this.#request.sendHeaders(0, headers, end);
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    this.info.bytesReceived += chunk.length;
+    this.#timers.touch();
+    if (end) this.#requestEnded();
+    this.#request.sendData(0, chunk, end);
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    this.#requestTrailers = trailers;
+    this.#timers.touch();
+    this.#requestEnded();
+    this.#request.sendTrailers(0, trailers);
+  }
+
+  onReset(reason: ResetReason, detail: string): void {
+    const info = this.info;
+    if (reason === "protocol-error") {
+      info.setFlag(ResponseFlag.DownstreamProtocolError);
+      info.responseCodeDetails = detail;
+    } else if (info.responseCodeDetails === "" || this.#headersSent) {
+      info.responseCodeDetails = "downstream_remote_disconnect";
+    }
+    if (reason !== "protocol-error") info.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    this.#config.stats.counters.downstream_rq_rx_reset.inc();
+    this.#finish();
+  }
+
+  onCodecError(error: CodecError): void {
+    if (error.protocolError) this.info.setFlag(ResponseFlag.DownstreamProtocolError);
+    this.#codecFailed = true;
+    const codec = this.#codec!;
+    if (this.info.protocol === "") this.info.protocol = codec.protocol;
+    const flags = error.protocolError ? ResponseFlag.DownstreamProtocolError : 0;
+    this.sendLocalReply({
+      status: error.status,
+      body: error.body,
+      details: error.details,
+      flags,
+      close: true,
+    });
+  }
+
+  onDrain(): void {
+    this.#timers.touch();
+    this.unblockResponse();
+  }
+
+  // ---- from filters ------------------------------------------------------------------------------------------------
+
+  get route(): Route | undefined {
+    if (!this.#routeKnown) this.#findRoute();
+    return this.#route;
+  }
+
+  clearRouteCache(): void {
+    this.#routeKnown = false;
+    this.#route = undefined;
+  }
+
+  continueRequest(index: number): void {
+    if (this.#owner !== undefined) this.#request.proceed(index);
+  }
+
+  continueResponse(index: number): void {
+    if (this.#owner !== undefined) this.#response.proceed(index);
+  }
+
+  sendLocalReply(reply: LocalReply): void {
+    if (this.#owner === undefined) return;
+    const info = this.info;
+    info.responseFlags |= reply.flags ?? 0;
+    if (this.#headersSent) {
+      this.resetStream("local-reset", reply.details);
+      return;
+    }
+    info.responseCodeDetails = reply.details;
+    info.responseCode = reply.status;
+    info.localReplyBody = reply.body ?? "";
+    this.#request.cancel();
+    this.#response.cancel();
+    this.#dropResponse();
+    this.#localReply = true;
+    if (reply.close === true) this.#codecFailed = true;
+    this.#respondLocally(reply);
+  }
+
+  respondInterim(status: number, headers: HeaderMap | undefined): void {
+    this.#timers.touch();
+    this.#codec?.interim(status, headers);
+  }
+
+  respondHeaders(index: number, headers: HeaderMap, end: boolean): void {
+    if (this.#owner === undefined || this.#localReply) return headers.release();
+    this.#responder = index;
+    this.#dropResponse();
+    this.responseHeaders = this.info.responseHeaders = headers;
+    this.#timers.touch();
+    this.#response.sendHeaders(index - 1, headers, end);
+  }
+
+  respondData(index: number, chunk: Buffer, end: boolean): boolean {
+    if (this.#owner === undefined || this.#localReply) return true;
+    this.#timers.touch();
+    this.#response.sendData(index - 1, chunk, end);
+    return this.#responseBlocks === 0;
+  }
+
+  respondTrailers(index: number, trailers: HeaderMap): void {
+    if (this.#owner === undefined || this.#localReply) return trailers.release();
+    this.#responseTrailers = this.info.responseTrailers = trailers;
+    this.#timers.touch();
+    this.#response.sendTrailers(index - 1, trailers);
+  }
+
+  resetStream(reason: ResetReason, details: string): void {
+    const codec = this.#codec;
+    if (this.#owner === undefined || codec === undefined) return;
+    this.info.responseCodeDetails = details;
+    const counters = this.#config.stats.counters;
+    counters.downstream_rq_tx_reset.inc();
+    if (this.#headersSent) counters.rq_reset_after_downstream_response_started.inc();
+    codec.reset(reason);
+    this.#finish();
+  }
+
+  pauseRequest(): void {
+    if (this.#requestPauses++ > 0) return;
+    this.#config.stats.counters.downstream_flow_control_paused_reading_total.inc();
+    this.#codec?.pause();
+  }
+
+  resumeRequest(): void {
+    if (this.#requestPauses === 0 || --this.#requestPauses > 0) return;
+    this.#config.stats.counters.downstream_flow_control_resumed_reading_total.inc();
+    this.#codec?.resume();
+  }
+
+  bufferedRequestBody(index: number): Buffer {
+    const gate = this.#request.gates[index]!;
+    return gate.seen.length === 1 ? gate.seen[0]! : Buffer.concat(gate.seen);
+  }
+
+  // ---- from the pipelines ------------------------------------------------------------------------------------------
+
+  onFilterError(index: number, error: unknown): void {
+    const name = this.#config.filters[index]!.name;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#config.context
+      .logger("http")
+      .error(`Filter "${name}" failed, the request is answered with 500: ${text}`);
+    this.sendLocalReply({ status: 500, details: `filter_failed{${name}}` });
+  }
+
+  requestTooLarge(): void {
+    this.#config.stats.counters.downstream_rq_too_large.inc();
+    this.sendLocalReply({ status: 413, body: "Payload Too Large", details: "request_payload_too_large" });
+  }
+
+  responseTooLarge(): void {
+    this.#config.stats.counters.rs_too_large.inc();
+    this.sendLocalReply({
+      status: 500,
+      body: "Internal Server Error",
+      details: "response_payload_too_large",
+    });
+  }
+
+  blockResponse(): void {
+    this.#responseBlocks++;
+  }
+
+  unblockResponse(): void {
+    if (this.#responseBlocks === 0) return;
+    this.#responseBlocks--;
+    if (this.#responseBlocks === 0 && this.#responder >= 0)
+      this.filters[this.#responder]?.onResponseDrain?.();
+  }
+
+  encodeHeaders(headers: HeaderMap, end: boolean): void {
+    const { context, stats } = this.#config;
+    const info = this.info;
+    const codec = this.#codec!;
+    mutateResponseHeaders(headers, this.requestHeaders, this.#config, context.clock.wall());
+    if (!this.requestComplete) stats.counters.downstream_rq_response_before_rq_complete.inc();
+    if (this.#owner!.closesAfterThis() || codec.peerWantsClose || this.#codecFailed || !this.requestComplete)
+      setConnectionHeader(headers, "close");
+    info.responseCode = headers.status;
+    info.firstResponseByte = context.clock.now();
+    stats.countStatus(headers.status);
+    this.#headersSent = true;
+    codec.headers(headers, end);
+    if (end) this.#finish();
+  }
+
+  encodeData(chunk: Buffer, end: boolean): void {
+    this.info.bytesSent += chunk.length;
+    if (!this.#codec!.data(chunk, end) && this.#responseBlocks === 0) this.#responseBlocks = 1;
+    if (end) this.#finish();
+  }
+
+  encodeTrailers(trailers: HeaderMap): void {
+    this.#codec!.trailers(trailers);
+    this.#finish();
+  }
+
+  // ---- from timers and the pool -----------------------------------------------------------------------------------
+
+  get active(): boolean {
+    return this.#owner !== undefined;
+  }
+
+  /** Makes the stream fit for the next request; called when nothing of the last one is on the stack any more. */
+  recycle(): void {
+    this.#request.cancel();
+    this.#response.cancel();
+    this.requestHeaders?.release();
+    this.#requestTrailers?.release();
+    this.#dropResponse();
+    this.requestHeaders = this.#requestTrailers = this.#responseTrailers = undefined;
+    this.#codec = undefined;
+    this.#route = undefined;
+    this.requestComplete = this.#routeKnown = this.#filtersCreated = this.#headersSent = false;
+    this.#localReply = this.#codecFailed = false;
+    this.#requestPauses = this.#responseBlocks = 0;
+    this.#responder = -1;
+  }
+
+  // ---- helpers -----------------------------------------------------------------------------------------------------
+
+  #requestEnded(): void {
+    this.requestComplete = true;
+    this.info.lastRequestByte = this.#timers.lastActivity;
+    this.#timers.requestEnded();
+  }
+
+  #findRoute(): void {
+    this.#routeKnown = true;
+    const headers = this.requestHeaders;
+    const table = this.#config.routes.current();
+    const info = this.info;
+    const route =
+      table === undefined || headers === undefined
+        ? undefined
+        : table.match(headers, info, this.#config.context.random());
+    this.#route = route;
+    if (route === undefined) return;
+    info.routeName = route.name;
+    info.virtualHostName = route.virtualHostName;
+    if (route.idleTimeout !== undefined) this.#timers.setIdleTimeout(route.idleTimeout);
+  }
+
+  #createFilters(): void {
+    const entries = this.#config.filters;
+    this.#filtersCreated = true;
+    const last = entries.length - 1;
+    for (let i = 0; i < last; i++) {
+      const entry = entries[i]!;
+      const slot = this.#slots[i]!;
+      const route = this.route;
+      const off = route === undefined ? entry.disabled : route.filterDisabled(entry.name);
+      if (off || (entry.disabled && route?.perFilter(entry.name) === undefined)) this.filters[i] = undefined;
+      else this.filters[i] = entry.create(slot);
+    }
+    this.filters[last] = entries[last]!.create(this.#slots[last]!);
+  }
+
+  #respondLocally(reply: LocalReply): void {
+    const info = this.info;
+    let { body = "", status } = reply;
+    let contentType = "text/plain";
+    let extra = reply.headers;
+    if (this.#config.localReplies !== undefined) {
+      const rewritten = this.#config.localReplies.rewrite(info);
+      ({ body, status, contentType } = rewritten);
+      extra = [...(extra ?? []), ...rewritten.headers];
+    }
+    const shaped: LocalReply = { ...reply, status, body, headers: extra };
+    const first = this.#filtersCreated ? this.filters.length - 1 : -1;
+    if (isGrpcRequest(this.requestHeaders)) {
+      const headers = grpcReplyHeaders(shaped);
+      this.responseHeaders = info.responseHeaders = headers;
+      this.#response.sendHeaders(first, headers, true);
+      return;
+    }
+    const bytes = body === "" ? undefined : Buffer.from(body, "utf8");
+    const headers = localReplyHeaders(shaped, bytes, contentType);
+    this.responseHeaders = info.responseHeaders = headers;
+    const end = bytes === undefined || this.requestHeaders?.method === "HEAD";
+    this.#response.sendHeaders(first, headers, end);
+    if (!end && this.#owner !== undefined) this.#response.sendData(first, bytes, true);
+  }
+
+  #dropResponse(): void {
+    this.responseHeaders?.release();
+    this.#responseTrailers?.release();
+    this.responseHeaders = this.#responseTrailers = undefined;
+    this.info.responseHeaders = this.info.responseTrailers = undefined;
+  }
+
+  /** The stream is over, well or not: counts it, logs it, lets filters and timers go. */
+  #finish(): void {
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    this.#owner = undefined;
+    const { context, stats, accessLogs } = this.#config;
+    const info = this.info;
+    const codec = this.#codec!;
+    info.end = context.clock.now();
+    info.wireBytesReceived = codec.wireBytesReceived;
+    info.wireBytesSent = codec.wireBytesSent;
+    this.#timers.end();
+    stats.gauges.downstream_rq_active.dec();
+    stats.rqTime.record(info.end - info.start);
+    if (this.#filtersCreated) this.#endFilters();
+    for (let i = 0; i < accessLogs.length; i++) {
+      const log = accessLogs[i]!;
+      if (log.filter === undefined || log.filter(info)) log.sink.log(info);
+    }
+    codec.handler = discardHandler;
+    owner.onStreamDone(this);
+  }
+
+  #endFilters(): void {
+    const filters = this.filters;
+    const info = this.info;
+    for (let i = 0; i < filters.length; i++) filters[i]?.onComplete?.(info);
+    for (let i = 0; i < filters.length; i++) {
+      const filter = filters[i];
+      filters[i] = undefined;
+      filter?.onDestroy?.();
+    }
+  }
+}

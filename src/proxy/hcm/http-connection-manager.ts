@@ -1,0 +1,35 @@
+import { accessLogFilterLedger } from "../access-log/access-log-filter.ts";
+import type { NetworkFilterDef } from "../api.ts";
+import { substitutionFormatLedger } from "../formatter/substitution-format.ts";
+import { compileHcmConfig } from "./hcm-config.ts";
+import { HcmConnection } from "./hcm-connection.ts";
+import { hcmLedger } from "./ledger.ts";
+import { StreamPool } from "./stream-pool.ts";
+
+type Config = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+
+/** Speaks HTTP with clients and runs the HTTP filters. */
+export const httpConnectionManager: NetworkFilterDef<Config> = {
+  name: "envoy.filters.network.http_connection_manager",
+  config: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+  ledger: { ...hcmLedger, ...accessLogFilterLedger, ...substitutionFormatLedger },
+  create(message, context) {
+    const config = compileHcmConfig(message, context);
+    const pool = new StreamPool(config);
+    const connections = new Set<HcmConnection>();
+    const onGone = (connection: HcmConnection): void => void connections.delete(connection);
+    return {
+      accept(downstream) {
+        const connection = new HcmConnection(downstream, config, pool, onGone);
+        connections.add(connection);
+        return connection;
+      },
+      drain() {
+        for (const connection of connections) connection.drain();
+      },
+      close() {
+        for (const log of config.accessLogs) log.sink.flush();
+      },
+    };
+  },
+};

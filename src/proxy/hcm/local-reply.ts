@@ -1,0 +1,56 @@
+import { HeaderMap } from "../../http/header-map.ts";
+import { knownHeaderId } from "../../http/header-name.ts";
+import type { LocalReply } from "../api.ts";
+
+const CONTENT_LENGTH = knownHeaderId("content-length");
+const CONTENT_TYPE = knownHeaderId("content-type");
+const GRPC_STATUS = knownHeaderId("grpc-status");
+const GRPC_MESSAGE = knownHeaderId("grpc-message");
+
+/** grpc-status for HTTP statuses that have one of their own; 2 (unknown) for others. */
+const GRPC_STATUSES: Readonly<Record<number, number>> = { 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14 }; // prettier-ignore
+
+/** Whether the request is a gRPC one, whose replies carry their status in grpc-status. */
+export function isGrpcRequest(request: HeaderMap | undefined): boolean {
+  const type = request?.getId(CONTENT_TYPE);
+  if (type === undefined || !type.startsWith("application/grpc")) return false;
+  return type.length === 16 || type.charCodeAt(16) === 43 || type.charCodeAt(16) === 59;
+}
+
+/** Head of a reply whose body is `body`: the reply's headers, content-length, content-type. */
+export function localReplyHeaders(
+  reply: LocalReply,
+  body: Buffer | undefined,
+  contentType: string,
+): HeaderMap {
+  const headers = HeaderMap.acquire();
+  headers.status = reply.status;
+  if (reply.headers !== undefined) for (const [name, value] of reply.headers) headers.add(name, value);
+  if (body === undefined) return headers;
+  headers.setId(CONTENT_LENGTH, String(body.length));
+  if (!headers.hasId(CONTENT_TYPE)) headers.addId(CONTENT_TYPE, contentType);
+  return headers;
+}
+
+/** Head of a reply to a gRPC client: 200, and the status in headers only (trailers-only response). */
+export function grpcReplyHeaders(reply: LocalReply): HeaderMap {
+  const headers = HeaderMap.acquire();
+  headers.status = 200;
+  if (reply.headers !== undefined) for (const [name, value] of reply.headers) headers.add(name, value);
+  headers.setId(CONTENT_TYPE, "application/grpc");
+  headers.setId(GRPC_STATUS, String(reply.grpcStatus ?? GRPC_STATUSES[reply.status] ?? 2));
+  if (reply.body !== undefined && reply.body !== "") headers.setId(GRPC_MESSAGE, percentEncode(reply.body));
+  return headers;
+}
+
+/** grpc-message encoding: bytes outside printable ASCII, and "%", as %XX. */
+function percentEncode(text: string): string {
+  let out = "";
+  for (const byte of Buffer.from(text, "utf8")) {
+    out +=
+      byte < 0x20 || byte > 0x7e || byte === 0x25
+        ? "%" + byte.toString(16).toUpperCase().padStart(2, "0")
+        : String.fromCharCode(byte);
+  }
+  return out;
+}

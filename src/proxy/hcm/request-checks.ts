@@ -1,0 +1,62 @@
+import type { HeaderMap } from "../../http/header-map.ts";
+import type { LocalReply } from "../api.ts";
+import type { HcmConfig } from "./hcm-config.ts";
+import { stripPort, stripTrailingDot } from "./host-normalization.ts";
+import { needsNormalization, normalizePath } from "./path-normalization.ts";
+import { hasBadNomination, isUpgrade } from "./request-headers.ts";
+import { ResponseFlag } from "../response-flags.ts";
+
+/** A request that is refused before any filter, and the counter that it raises. */
+export interface Refusal extends LocalReply {
+  readonly stat?:
+    | "downstream_rq_non_relative_path"
+    | "downstream_rq_failed_path_normalization"
+    | "downstream_rq_redirected_with_normalized_path"
+    | "downstream_rq_ws_on_non_ws_route";
+}
+
+const MISSING_HOST: Refusal = { status: 400, details: "missing_host_header", close: true };
+const MISSING_PATH: Refusal = { status: 404, details: "missing_path_rejected", close: true };
+const NOT_RELATIVE: Refusal = {
+  status: 404,
+  details: "absolute_path_rejected",
+  stat: "downstream_rq_non_relative_path",
+};
+const BAD_PATH: Refusal = { status: 400, details: "path_normalization_failed", close: true, stat: "downstream_rq_failed_path_normalization" }; // prettier-ignore
+const NO_UPGRADE: Refusal = { status: 403, details: "upgrade_failed", close: true, stat: "downstream_rq_ws_on_non_ws_route" }; // prettier-ignore
+const BAD_CONNECTION: Refusal = {
+  status: 400,
+  body: "Bad Request",
+  details: "http1.connection_header_rejected",
+  flags: ResponseFlag.DownstreamProtocolError,
+  close: true,
+};
+
+/** Checks host and path and brings them into the configured form. Returns why the request is refused, if it is. */
+export function checkRequest(headers: HeaderMap, config: HcmConfig, port: number): Refusal | undefined {
+  if (hasBadNomination(headers)) return BAD_CONNECTION;
+  if (headers.authority === "") return MISSING_HOST;
+  const path = headers.path;
+  if (path === "") return headers.method === "CONNECT" ? NO_UPGRADE : MISSING_PATH;
+  if (path.charCodeAt(0) !== 47) return NOT_RELATIVE;
+  if (needsNormalization(path, config.path)) {
+    const result = normalizePath(path, config.path);
+    if (result.kind === "reject") return BAD_PATH;
+    if (result.kind === "redirect") return redirect(result.path);
+    headers.path = result.path;
+  }
+  if (config.stripHostDot) headers.authority = stripTrailingDot(headers.authority);
+  if (config.stripHostPort === "any") headers.authority = stripPort(headers.authority, undefined);
+  else if (config.stripHostPort === "matching") headers.authority = stripPort(headers.authority, port);
+  if (headers.method === "CONNECT" || isUpgrade(headers)) return NO_UPGRADE;
+  return undefined;
+}
+
+function redirect(path: string): Refusal {
+  return {
+    status: 307,
+    details: "path_normalization_failed",
+    headers: [["location", path]],
+    stat: "downstream_rq_redirected_with_normalized_path",
+  };
+}

@@ -1,0 +1,43 @@
+import type { HcmConfig } from "./hcm-config.ts";
+import { HcmStream } from "./hcm-stream.ts";
+
+const POOL_LIMIT = 256;
+
+/**
+ * Streams of one configuration for reuse. A stream that is over may still be on the call stack, so it waits until the
+ * stack is empty before it is cleared and handed out again.
+ */
+export class StreamPool {
+  readonly #config: HcmConfig;
+  readonly #free: HcmStream[] = [];
+  #retired: HcmStream[] = [];
+  #spare: HcmStream[] = [];
+  #scheduled = false;
+  readonly #sweep = (): void => {
+    this.#scheduled = false;
+    const retired = this.#retired;
+    this.#retired = this.#spare;
+    for (let i = 0; i < retired.length; i++) {
+      const stream = retired[i]!;
+      stream.recycle();
+      if (this.#free.length < POOL_LIMIT) this.#free.push(stream);
+    }
+    retired.length = 0;
+    this.#spare = retired;
+  };
+
+  constructor(config: HcmConfig) {
+    this.#config = config;
+  }
+
+  take(): HcmStream {
+    return this.#free.pop() ?? new HcmStream(this.#config);
+  }
+
+  retire(stream: HcmStream): void {
+    this.#retired.push(stream);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#sweep);
+  }
+}

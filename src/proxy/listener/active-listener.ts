@@ -1,0 +1,218 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { Counter, Gauge, StatScope } from "../../stats/stat-store.ts";
+import type { Histogram } from "../../stats/histogram.ts";
+import { Connection, type ConnectionHandler } from "../../net/connection.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { NetContext } from "../../net/net-context.ts";
+import type { ConnectionInfo } from "../stream-info.ts";
+import type { FilterChains } from "./filter-chains.ts";
+
+/** Where a listener listens. */
+export interface BindAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly path: string;
+}
+
+export interface ActiveListenerOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly net: NetContext;
+  readonly scope: StatScope;
+  readonly workerIndex: number;
+  readonly bufferLimit: number;
+  /** 0 = the system's default. */
+  readonly backlog: number;
+}
+
+let lastConnectionId = 0;
+
+/**
+ * The sockets of one listener in one worker. Its filter chains can be swapped without touching the sockets, which must
+ * not be closed while clients connect: a reuse_port socket takes its queue of connections with it.
+ */
+export class ActiveListener {
+  readonly name: string;
+  readonly #options: ActiveListenerOptions;
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Map<Socket, FilterChains>();
+  readonly #total: Counter;
+  readonly #active: Gauge;
+  readonly #destroyed: Counter;
+  readonly #length: Histogram;
+  readonly #workerTotal: Counter;
+  readonly #workerActive: Gauge;
+  readonly #noChain: Counter;
+  #chains: FilterChains;
+  #onEmpty: ((chains: FilterChains) => void) | undefined;
+
+  constructor(chains: FilterChains, options: ActiveListenerOptions) {
+    this.name = options.name;
+    this.#chains = chains;
+    this.#options = options;
+    const scope = options.scope;
+    this.#total = scope.counter("downstream_cx_total");
+    this.#active = scope.gauge("downstream_cx_active");
+    this.#destroyed = scope.counter("downstream_cx_destroy");
+    this.#length = scope.histogram("downstream_cx_length_ms");
+    this.#noChain = scope.counter("no_filter_chain_match");
+    const worker = scope.scope(`worker_${options.workerIndex}.`);
+    this.#workerTotal = worker.counter("downstream_cx_total");
+    this.#workerActive = worker.gauge("downstream_cx_active");
+    for (const name of IDLE_COUNTERS) scope.counter(name);
+    scope.gauge("downstream_pre_cx_active");
+  }
+
+  get chains(): FilterChains {
+    return this.#chains;
+  }
+
+  /** Addresses that it accepts on, as the system gave them. */
+  addresses(): BindAddress[] {
+    return this.#servers.map((server) => {
+      const address = server.address();
+      if (address === null || typeof address === "string") return { ip: "", port: 0, path: address ?? "" };
+      return { ip: address.address, port: address.port, path: "" };
+    });
+  }
+
+  /** Begins to accept on all addresses; rejects with the first error, having closed what was opened. */
+  async listen(bind: readonly BindAddress[]): Promise<void> {
+    try {
+      for (const address of bind) {
+        // A socket by path cannot be shared: the first worker has it.
+        if (address.path !== "" && this.#options.workerIndex > 0) continue;
+        await this.#bind(address);
+      }
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  /** New connections get these chains from now on. Returns the old ones, whose connections may still be open. */
+  swap(chains: FilterChains): FilterChains {
+    const old = this.#chains;
+    this.#chains = chains;
+    return old;
+  }
+
+  /** Stops accepting; open connections go on. */
+  stop(): void {
+    for (const server of this.#servers.splice(0)) server.close();
+  }
+
+  /** Number of open connections of these chains. */
+  connectionsOf(chains: FilterChains): number {
+    let count = 0;
+    for (const owner of this.#sockets.values()) if (owner === chains) count++;
+    return count;
+  }
+
+  /** Calls back each time the last connection of some chains is gone. */
+  set onEmpty(callback: (chains: FilterChains) => void) {
+    this.#onEmpty = callback;
+  }
+
+  /** Cuts the connections of these chains. */
+  destroyConnectionsOf(chains: FilterChains): void {
+    for (const [socket, owner] of this.#sockets) if (owner === chains) socket.destroy();
+  }
+
+  #bind(address: BindAddress): Promise<void> {
+    const server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      highWaterMark: this.#options.bufferLimit,
+    });
+    server.on("connection", (socket) => this.#accept(socket));
+    this.#servers.push(server);
+    const backlog = this.#options.backlog > 0 ? { backlog: this.#options.backlog } : { backlog: 4096 };
+    const target =
+      address.path === ""
+        ? { host: address.ip, port: address.port, reusePort: true, exclusive: true }
+        : { path: address.path };
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ ...target, ...backlog }, () => {
+        server.off("error", reject);
+        // Accepting can fail later, e.g. out of descriptors: the next connection may succeed.
+        server.on("error", () => {});
+        resolve();
+      });
+    });
+  }
+
+  #accept(socket: Socket): void {
+    const options = this.#options;
+    const chains = this.#chains;
+    const info = connectionInfo(socket, this.name);
+    const chain = chains.find(info);
+    if (chain === undefined) {
+      this.#noChain.inc();
+      socket.on("error", () => {});
+      socket.resetAndDestroy();
+      return;
+    }
+    const started = options.clock.now();
+    this.#total.inc();
+    this.#active.inc();
+    this.#workerTotal.inc();
+    this.#workerActive.inc();
+    this.#sockets.set(socket, chains);
+    const connection = Connection.accept(socket, options.net, PENDING);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#active.dec();
+      this.#workerActive.dec();
+      this.#destroyed.inc();
+      this.#length.record(options.clock.now() - started);
+      if (this.#onEmpty !== undefined && this.connectionsOf(chains) === 0) this.#onEmpty(chains);
+    });
+    const named = chain.name === "" ? info : { ...info, filterChainName: chain.name };
+    connection.handler = chain.factory.accept({ connection, info: named });
+  }
+}
+
+/** Counters that exist, at 0, from the start. */
+const IDLE_COUNTERS = [
+  "downstream_cx_overflow", "downstream_cx_overload_reject", "downstream_cx_transport_socket_connect_timeout",
+  "downstream_global_cx_overflow", "downstream_pre_cx_timeout", "downstream_listener_filter_error",
+  "downstream_listener_filter_remote_close", "extension_config_missing", "network_extension_config_missing",
+] as const; // prettier-ignore
+
+/** Until the filter chain has taken the connection over. */
+const PENDING: ConnectionHandler = {
+  onConnect() {},
+  onBytes() {},
+  onEnd() {},
+  onDrain() {},
+  onClose() {},
+};
+
+function connectionInfo(socket: Socket, listenerName: string): ConnectionInfo {
+  const remoteIp = unmapped(socket.remoteAddress ?? "");
+  const localIp = unmapped(socket.localAddress ?? "");
+  const localPort = socket.localPort ?? 0;
+  return {
+    id: ++lastConnectionId,
+    directRemoteAddress: endpoint(remoteIp, socket.remotePort ?? 0),
+    directRemoteIp: remoteIp,
+    localAddress: endpoint(localIp, localPort),
+    localIp,
+    localPort,
+    requestedServerName: "",
+    tls: false,
+    listenerName,
+    filterChainName: "",
+  };
+}
+
+function unmapped(ip: string): string {
+  return ip.startsWith("::ffff:") ? ip.slice(7) : ip;
+}
+
+function endpoint(ip: string, port: number): string {
+  if (ip === "") return "";
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+}

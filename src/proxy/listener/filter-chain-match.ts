@@ -1,0 +1,116 @@
+import { Cidr, isLoopback, parseIp } from "../../base/cidr.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { ConnectionInfo } from "../stream-info.ts";
+
+type Config = Messages["envoy.config.listener.v3.FilterChainMatch"];
+type CidrRange = Messages["envoy.config.core.v3.CidrRange"];
+
+const SAME_IP_OR_LOOPBACK = 1;
+const EXTERNAL = 2;
+
+/** How well one criterion fits: -1 = not at all, 0 = it does not ask, more = the more specific. */
+type Criterion = (facts: Facts) => number;
+
+interface Facts {
+  readonly localPort: number;
+  readonly localIp: Uint8Array | undefined;
+  readonly remoteIp: Uint8Array | undefined;
+  readonly remotePort: number;
+  readonly sameIp: boolean;
+}
+
+/** Criteria of one filter chain, in the order in which Envoy looks at them. */
+export interface CompiledMatch {
+  readonly criteria: readonly Criterion[];
+  /** Equal for matches that could not be told apart. */
+  readonly key: string;
+}
+
+/** Refuses criteria that need TLS. */
+export function compileFilterChainMatch(match: Config | undefined): CompiledMatch {
+  const sources = match?.sourcePorts ?? [];
+  return {
+    criteria: [
+      (facts) => asked(match?.destinationPort === undefined, match?.destinationPort === facts.localPort),
+      prefixes(match?.prefixRanges ?? [], (facts) => facts.localIp),
+      () => asked((match?.transportProtocol ?? "") === "", match?.transportProtocol === "raw_buffer"),
+      () => ((match?.serverNames.length ?? 0) + (match?.applicationProtocols.length ?? 0) > 0 ? -1 : 0),
+      prefixes(match?.directSourcePrefixRanges ?? [], (facts) => facts.remoteIp),
+      (facts) => sourceType(match?.sourceType ?? 0, facts.sameIp),
+      prefixes(match?.sourcePrefixRanges ?? [], (facts) => facts.remoteIp),
+      (facts) => asked(sources.length === 0, sources.includes(facts.remotePort)),
+    ],
+    key: match === undefined ? "" : matchKey(match),
+  };
+}
+
+/**
+ * The chain for a connection: criterion by criterion, chains that do not fit or fit less specifically than another fall
+ * out, without going back (Envoy's filter_chain_match). Undefined when none is left.
+ */
+export function findFilterChain<C extends { readonly match: CompiledMatch }>(
+  chains: readonly C[],
+  info: ConnectionInfo,
+): C | undefined {
+  const only = chains[0];
+  if (chains.length === 1 && only!.match.key === "") return only;
+  const facts = factsOf(info);
+  let left = chains;
+  for (let step = 0; left.length > 0 && step < left[0]!.match.criteria.length; step++) {
+    let best = 0;
+    const scores = left.map((chain) => chain.match.criteria[step]!(facts));
+    for (const score of scores) best = Math.max(best, score);
+    left = left.filter((_, i) => scores[i] === best);
+  }
+  return left[0];
+}
+
+function factsOf(info: ConnectionInfo): Facts {
+  const colon = info.directRemoteAddress.lastIndexOf(":");
+  return {
+    localPort: info.localPort,
+    localIp: parseIp(info.localIp),
+    remoteIp: parseIp(info.directRemoteIp),
+    remotePort: Number(info.directRemoteAddress.slice(colon + 1)),
+    sameIp: info.directRemoteIp === info.localIp || isLoopback(info.directRemoteIp),
+  };
+}
+
+function asked(unset: boolean, fits: boolean): number {
+  return unset ? 0 : fits ? 1 : -1;
+}
+
+function sourceType(wanted: number, sameIp: boolean): number {
+  if (wanted === SAME_IP_OR_LOOPBACK) return sameIp ? 1 : -1;
+  if (wanted === EXTERNAL) return sameIp ? -1 : 1;
+  return 0;
+}
+
+function prefixes(ranges: readonly CidrRange[], read: (facts: Facts) => Uint8Array | undefined): Criterion {
+  if (ranges.length === 0) return () => 0;
+  const blocks = ranges.map((range) => Cidr.of(range.addressPrefix, range.prefixLen ?? 0));
+  return (facts) => {
+    const ip = read(facts);
+    let best = -1;
+    if (ip !== undefined)
+      for (const block of blocks) if (block.contains(ip)) best = Math.max(best, 1 + block.bits);
+    return best;
+  };
+}
+
+function matchKey(match: Config): string {
+  const ranges = (list: readonly CidrRange[]): string =>
+    list.map((range) => `${range.addressPrefix}/${range.prefixLen ?? 0}`).join();
+  const key = [
+    match.destinationPort ?? "",
+    ranges(match.prefixRanges),
+    match.transportProtocol,
+    match.serverNames.join(),
+    match.applicationProtocols.join(),
+    ranges(match.directSourcePrefixRanges),
+    match.sourceType || "",
+    ranges(match.sourcePrefixRanges),
+    match.sourcePorts.join(),
+  ].join("|");
+  return /^\|*$/.test(key) ? "" : key;
+}

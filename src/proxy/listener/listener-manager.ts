@@ -1,0 +1,176 @@
+import { decode } from "../../proto/registry.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { Extensions, FactoryContext, NetworkFilterContext, RouteConfigs } from "../api.ts";
+import type { FromWorker, ToWorker } from "../link.ts";
+import { ActiveListener, type BindAddress } from "./active-listener.ts";
+import { FilterChains } from "./filter-chains.ts";
+
+type Listener = Messages["envoy.config.listener.v3.Listener"];
+type ListenerMessage = Extract<ToWorker, { kind: "listener" }>;
+
+const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
+const INBOUND = 1;
+/** How long connections of replaced filter chains may go on when the listener is updated, milliseconds. */
+const UPDATE_DRAIN = 600_000;
+
+export interface ListenerManagerOptions {
+  readonly factory: FactoryContext;
+  readonly extensions: Extensions;
+  readonly routes: RouteConfigs;
+  readonly drainDecision: () => boolean;
+  readonly post: (message: FromWorker) => void;
+}
+
+interface Entry {
+  readonly active: ActiveListener;
+  readonly inbound: boolean;
+  readonly bind: string;
+}
+
+/** The listeners of one worker. */
+export class ListenerManager {
+  readonly #options: ListenerManagerOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Chains that accept nothing any more, with what to do when their last connection is gone. */
+  readonly #draining = new Map<FilterChains, () => void>();
+
+  constructor(options: ListenerManagerOptions) {
+    this.#options = options;
+  }
+
+  /** Adds or updates a listener; the answer is posted. */
+  async apply(message: ListenerMessage): Promise<void> {
+    const { post } = this.#options;
+    try {
+      await this.#apply(message);
+      post({ kind: "listening", name: message.name, error: undefined });
+    } catch (error) {
+      post({
+        kind: "listening",
+        name: message.name,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+
+  /** Stops accepting, drains, and posts "drained" when the last connection is gone, at the latest after `drainMs`. */
+  remove(name: string, drainMs: number): void {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return this.#options.post({ kind: "drained", name });
+    this.#entries.delete(name);
+    entry.active.stop();
+    this.#drain(entry.active, entry.active.chains, drainMs, () =>
+      this.#options.post({ kind: "drained", name }),
+    );
+  }
+
+  /** Stops accepting on all listeners, or on the inbound ones; idle connections are closed when the process drains. */
+  stopListening(inboundOnly: boolean): void {
+    const draining = this.#options.drainDecision();
+    for (const entry of this.#entries.values()) {
+      if (inboundOnly && !entry.inbound) continue;
+      entry.active.stop();
+      if (draining) entry.active.chains.drain();
+    }
+  }
+
+  /** Addresses that a listener accepts on. */
+  addresses(name: string): BindAddress[] {
+    return this.#entries.get(name)?.active.addresses() ?? [];
+  }
+
+  /** Writes out logs. */
+  close(): void {
+    for (const entry of this.#entries.values()) {
+      entry.active.stop();
+      entry.active.chains.close();
+    }
+  }
+
+  async #apply(message: ListenerMessage): Promise<void> {
+    const listener = decode("envoy.config.listener.v3.Listener", message.bytes);
+    const context = listenerContext(listener, message.bind, this.#options);
+    const chains = new FilterChains(listener, context);
+    const bind = JSON.stringify(message.bind);
+    const known = this.#entries.get(message.name);
+    if (known !== undefined && known.bind === bind) {
+      const old = known.active.swap(chains);
+      this.#drain(known.active, old, UPDATE_DRAIN, () => {});
+      return;
+    }
+    const { factory } = this.#options;
+    const active = new ActiveListener(chains, {
+      name: message.name,
+      clock: factory.clock,
+      net: factory.net,
+      scope: context.listenerScope,
+      workerIndex: factory.workerIndex,
+      bufferLimit: context.perConnectionBufferLimit,
+      backlog: listener.tcpBacklogSize ?? 0,
+    });
+    active.onEmpty = (gone) => this.#draining.get(gone)?.();
+    await active.listen(message.bind);
+    this.#entries.set(message.name, {
+      active,
+      bind,
+      inbound: (listener.trafficDirection as number) === INBOUND,
+    });
+    if (known !== undefined) {
+      known.active.stop();
+      this.#drain(known.active, known.active.chains, UPDATE_DRAIN, () => {});
+    }
+  }
+
+  #drain(active: ActiveListener, chains: FilterChains, drainMs: number, done: () => void): void {
+    let cancel: (() => void) | undefined;
+    const finish = (): void => {
+      cancel?.();
+      this.#draining.delete(chains);
+      chains.close();
+      done();
+    };
+    this.#draining.set(chains, finish);
+    chains.drain();
+    if (active.connectionsOf(chains) === 0) return finish();
+    cancel = this.#options.factory.clock.after(drainMs, () => {
+      active.destroyConnectionsOf(chains);
+    });
+  }
+}
+
+/** What a listener's network filters get. */
+export function listenerContext(
+  listener: Listener,
+  bind: readonly BindAddress[],
+  options: Omit<ListenerManagerOptions, "post">,
+): NetworkFilterContext {
+  const prefix = listener.statPrefix === "" ? statAddress(bind[0]) : listener.statPrefix;
+  const { factory } = options;
+  return {
+    clock: factory.clock,
+    wheel: factory.wheel,
+    net: factory.net,
+    stats: factory.stats,
+    clusters: factory.clusters,
+    runtime: factory.runtime,
+    logger: (component) => factory.logger(component),
+    random: () => factory.random(),
+    node: factory.node,
+    workerIndex: factory.workerIndex,
+    localIp: factory.localIp,
+    listenerScope: factory.stats.scope(`listener.${prefix}.`),
+    listenerName: listener.name,
+    perConnectionBufferLimit: listener.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
+    drainDecision: options.drainDecision,
+    routes: options.routes,
+    extensions: options.extensions,
+  };
+}
+
+/** "127.0.0.1_8080", "[__1]_8080", or the path with "/" and ":" as "_". */
+function statAddress(address: BindAddress | undefined): string {
+  if (address === undefined) return "none";
+  if (address.path !== "") return address.path.replace(/[:/]/g, "_");
+  const ip = address.ip.includes(":") ? `[${address.ip}]` : address.ip;
+  return `${ip}:${address.port}`.replaceAll(":", "_");
+}

@@ -1,0 +1,134 @@
+import { systemClock, type Clock } from "../base/clock.ts";
+import { TimerWheel } from "../base/timer-wheel.ts";
+import { NetContext } from "../net/net-context.ts";
+import { decode } from "../proto/registry.ts";
+import { StatStore } from "../stats/stat-store.ts";
+import { logFiles } from "./access-log/log-files.ts";
+import type { Extensions, FactoryContext } from "./api.ts";
+import { withBuiltIns } from "./built-ins.ts";
+import type { FromWorker, ToWorker, WorkerInit } from "./link.ts";
+import { ListenerManager } from "./listener/listener-manager.ts";
+import { createLogger, LogLevels } from "./logger.ts";
+import { RuntimeValues } from "./runtime-values.ts";
+import { WorkerClusters } from "./upstream/worker-clusters.ts";
+import { WorkerRoutes } from "./worker-routes.ts";
+
+/** The worker's end of the link; a MessagePort, or a pair of functions in tests. */
+export interface WorkerPort {
+  post(message: FromWorker): void;
+}
+
+/**
+ * All that one worker thread runs: listeners, routes, clusters and what they share. `apply` takes the main thread's
+ * messages in order.
+ */
+export class WorkerRuntime {
+  readonly factory: FactoryContext;
+  readonly listeners: ListenerManager;
+  readonly #port: WorkerPort;
+  readonly #clock: Clock;
+  readonly #stats: StatStore;
+  readonly #levels: LogLevels;
+  readonly #runtime: RuntimeValues;
+  readonly #clusters: WorkerClusters;
+  readonly #routes: WorkerRoutes;
+  readonly #onExit: () => void;
+
+  constructor(
+    init: WorkerInit,
+    manifest: Extensions,
+    port: WorkerPort,
+    onExit: () => void = () => {},
+    clock: Clock = systemClock,
+  ) {
+    const extensions = withBuiltIns(manifest);
+    const bootstrap = decode("envoy.config.bootstrap.v3.Bootstrap", init.bootstrap);
+    this.#port = port;
+    this.#clock = clock;
+    this.#onExit = onExit;
+    this.#stats = new StatStore((update) => port.post({ kind: "stats", update }));
+    this.#levels = new LogLevels(init.logLevels);
+    this.#runtime = new RuntimeValues(Math.random);
+    const common = {
+      clock,
+      wheel: new TimerWheel(clock),
+      net: new NetContext(),
+      stats: this.#stats,
+      runtime: this.#runtime,
+      logger: (component: string) =>
+        createLogger(component, this.#levels, (level, name, message) =>
+          port.post({ kind: "log", level, component: name, message }),
+        ),
+      random: Math.random,
+      node: {
+        id: bootstrap.node?.id ?? "",
+        cluster: bootstrap.node?.cluster ?? "",
+        zone: bootstrap.node?.locality?.zone ?? "",
+      },
+      workerIndex: init.index,
+      localIp: init.localIp,
+    };
+    this.#clusters = new WorkerClusters({
+      factory: common,
+      policies: extensions.lb,
+      breakers: init.breakers,
+      hostStates: init.hostStates,
+    });
+    this.factory = { ...common, clusters: this.#clusters };
+    this.#routes = new WorkerRoutes({ extensions, factory: this.factory });
+    const drainState = new Int32Array(init.drainState);
+    this.listeners = new ListenerManager({
+      factory: this.factory,
+      extensions,
+      routes: this.#routes,
+      drainDecision: () => drainState[0] !== 0,
+      post: (message) => port.post(message),
+    });
+  }
+
+  /** Takes one message in. */
+  apply(message: ToWorker): void {
+    switch (message.kind) {
+      case "cluster":
+      case "hosts":
+      case "remove-cluster":
+        this.#clusters.apply(message);
+        break;
+      case "routes":
+        this.#routes.set(message.name, message.bytes);
+        break;
+      case "listener":
+        void this.listeners.apply(message);
+        break;
+      case "remove-listener":
+        this.listeners.remove(message.name, message.drainMs);
+        break;
+      case "stop-listening":
+        this.listeners.stopListening(message.inboundOnly);
+        break;
+      case "runtime":
+        this.#runtime.set(message.values);
+        break;
+      case "log-levels":
+        this.#levels.set(message.levels);
+        break;
+      case "reopen-logs":
+        logFiles(this.#clock).reopenAll();
+        break;
+      case "exit":
+        this.listeners.close();
+        logFiles(this.#clock).flushAll();
+        this.#stats.flush();
+        this.#onExit();
+    }
+  }
+
+  /** Writes out logs before the thread dies of an error. */
+  flushLogs(): void {
+    logFiles(this.#clock).flushAll();
+  }
+
+  log(level: string, message: string): void {
+    this.#port.post({ kind: "log", level, component: "main", message });
+  }
+}
