@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import type { Case } from "./case.ts";
 
 /** What a case's configuration refers to: ports of its upstreams by name, and its access log. */
 export interface CaseEnvironment {
   ports: ReadonlyMap<string, number>;
   logFile: string;
+  /** Folder of its files. */
+  folder: string;
 }
 
 type Json = Record<string, unknown>;
@@ -17,6 +20,10 @@ const types: Record<string, string> = {
   http_options: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
   static_xff: "envoy.extensions.http.original_ip_detection.xff.v3.XffConfig",
   previous_hosts: "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+  route_configuration: "envoy.config.route.v3.RouteConfiguration",
+  listener: "envoy.config.listener.v3.Listener",
+  cluster: "envoy.config.cluster.v3.Cluster",
+  assignment: "envoy.config.endpoint.v3.ClusterLoadAssignment",
   uri_template: "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
 };
 
@@ -29,7 +36,7 @@ export function buildBootstrap(
     node: { id: "differential", cluster: "differential" },
     admin: { address: address(0) },
     static_resources: {
-      listeners: cases.map((entry) => listenerOf(entry, environments.get(entry)!)),
+      listeners: cases.flatMap((entry) => listenerOf(entry, environments.get(entry)!)),
       clusters: cases.flatMap((entry) => clustersOf(entry, environments.get(entry)!)),
     },
   };
@@ -39,9 +46,12 @@ export function buildBootstrap(
   );
 }
 
-/** Replaces `<case>`, `<log>` (the file of the access log), `<cluster>` and `<upstream:port>` in a text. */
+/** Replaces `<case>`, `<log>` (the file of the access log), `<file:name>`, `<cluster>` and `<upstream:port>` in a text. */
 export function expandText(text: string, entry: Case, environment: CaseEnvironment): string {
-  return text.replaceAll(/<([a-z0-9_-]+)(:port)?>/g, (whole, name: string, port: string | undefined) => {
+  const named = text.replaceAll(/<file:([a-z0-9._-]+)>/g, (_all, name: string) =>
+    join(environment.folder, name),
+  );
+  return named.replaceAll(/<([a-z0-9_-]+)(:port)?>/g, (whole, name: string, port: string | undefined) => {
     if (name === "case") return entry.id;
     if (name === "log") return environment.logFile;
     if (port !== undefined) return String(environment.ports.get(name) ?? whole);
@@ -49,11 +59,18 @@ export function expandText(text: string, entry: Case, environment: CaseEnvironme
   });
 }
 
-/** Puts values of `b` over `a`: objects are merged, all else is replaced. */
+/** Text of one of the case's files. */
+export function fileText(content: Json | string, entry: Case, environment: CaseEnvironment): string {
+  if (typeof content === "string") return expandText(content, entry, environment);
+  return JSON.stringify(expand(content, entry, environment));
+}
+
+/** Puts values of `b` over `a`: objects are merged, null removes, all else is replaced. */
 export function merge(a: Json, b: Json): Json {
   const merged: Json = { ...a };
   for (const [key, value] of Object.entries(b)) {
-    merged[key] = isObject(value) && isObject(merged[key]) ? merge(merged[key], value) : value;
+    if (value === null) delete merged[key];
+    else merged[key] = isObject(value) && isObject(merged[key]) ? merge(merged[key], value) : value;
   }
   return merged;
 }
@@ -62,13 +79,14 @@ function clusterNames(entry: Case): string[] {
   return [...new Set([...Object.keys(entry.upstreams), ...Object.keys(entry.clusters)])];
 }
 
-function listenerOf(entry: Case, environment: CaseEnvironment): Json {
+function listenerOf(entry: Case, environment: CaseEnvironment): Json[] {
+  if (entry.listener === null) return [];
   const defaults: Json = {
     name: entry.id,
     address: address(0),
     filter_chains: [{ filters: [hcmOf(entry, environment)] }],
   };
-  return expand(merge(defaults, entry.listener), entry, environment) as Json;
+  return [expand(merge(defaults, entry.listener), entry, environment) as Json];
 }
 
 function hcmOf(entry: Case, environment: CaseEnvironment): Json {

@@ -21,6 +21,8 @@ const step = z.strictObject({
   bytes: longText.optional(),
   /** Milliseconds to wait after sending. */
   pause: z.number().optional(),
+  /** Replaces one of the case's files by an atomic move. */
+  write: z.strictObject({ file: z.string(), content: z.union([anyObject, z.string()]) }).optional(),
   half_close: z.boolean().optional(),
   close: z.boolean().optional(),
   reset: z.boolean().optional(),
@@ -78,7 +80,10 @@ const schema = z.strictObject({
   vhosts: z.array(anyObject).optional(),
   route_config: anyObject.default({}),
   filters: z.array(anyObject).default([]),
-  listener: anyObject.default({}),
+  /** null: no static listener; the case brings its own, of the name `<case>`, through its files. */
+  listener: anyObject.nullable().default({}),
+  /** Files by name, written before the start as JSON (or as they are, when text); `<file:name>` is a file's path. */
+  files: z.record(z.string(), z.union([anyObject, z.string()])).default({}),
   clusters: z.record(z.string(), cluster).default({}),
   upstreams: z.record(z.string(), upstream).default({ up: "ok" }),
   /** true: Envoy's default format; text: a format line; an object: a JSON format. */

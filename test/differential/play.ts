@@ -1,15 +1,18 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { headerValue, readHttpMessage, statusOf } from "../../src/testing/read-http.ts";
 import type { HttpMessage } from "../../src/testing/read-http.ts";
 import type { RunningProxy } from "../../src/testing/start-proxy.ts";
 import { TcpClient } from "../../src/testing/tcp-client.ts";
-import { expandText } from "./build-bootstrap.ts";
+import { expandText, fileText } from "./build-bootstrap.ts";
 import type { CaseEnvironment } from "./build-bootstrap.ts";
 import type { Case, Step } from "./case.ts";
 import type { CaseUpstream } from "./upstreams.ts";
 
 const RESPONSE_TIMEOUT_MS = 4000;
+/** Enough for a changed file to be noticed and put to use. */
+const RELOAD_MS = 400;
 const QUIET_TIMEOUT_MS = 1500;
 /** An error reply may keep its connection for Envoy's delayed close of one second. */
 const CLOSE_TIMEOUT_MS = 3000;
@@ -58,6 +61,13 @@ export async function play(
     for (const step of entry.steps) {
       if (step.admin !== undefined) {
         admin.push(await askAdmin(step.admin, proxy, (text) => expandText(text, entry, environment)));
+        continue;
+      }
+      if (step.write !== undefined) {
+        const text = fileText(step.write.content, entry, environment);
+        writeFileSync(join(environment.folder, "new"), text);
+        renameSync(join(environment.folder, "new"), join(environment.folder, step.write.file));
+        await sleep(step.pause ?? RELOAD_MS);
         continue;
       }
       const connection = connections.get(step.conn) ?? (await open(port, entry));

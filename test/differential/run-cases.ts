@@ -1,8 +1,9 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startProxy, validateBootstrap } from "../../src/testing/start-proxy.ts";
 import type { ProxyKind, RunningProxy } from "../../src/testing/start-proxy.ts";
 import { tempDir } from "../../src/testing/temp-dir.ts";
-import { buildBootstrap } from "./build-bootstrap.ts";
+import { buildBootstrap, fileText } from "./build-bootstrap.ts";
 import type { CaseEnvironment } from "./build-bootstrap.ts";
 import type { Case } from "./case.ts";
 import { play } from "./play.ts";
@@ -106,7 +107,13 @@ async function prepare(cases: readonly Case[]): Promise<Map<Case, Prepared>> {
     for (const [name, spec] of Object.entries(entry.upstreams))
       upstreams.set(name, await startUpstream(spec));
     const ports = new Map([...upstreams].map(([name, upstream]) => [name, upstream.port]));
-    prepared.set(entry, { upstreams, ports, logFile: join(folder, `${entry.id}.log`) });
+    const own = join(folder, entry.id);
+    mkdirSync(own);
+    const environment = { upstreams, ports, folder: own, logFile: join(own, "access.log") };
+    for (const [name, content] of Object.entries(entry.files)) {
+      writeFileSync(join(own, name), fileText(content, entry, environment));
+    }
+    prepared.set(entry, environment);
   }
   return prepared;
 }
