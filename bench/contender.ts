@@ -36,8 +36,7 @@ export async function freePort(): Promise<number> {
 /** CPU time of a process, its children and all their living threads, in microseconds. */
 export function cpuMicros(pid: number): number {
   let nanos = 0;
-  for (const thread of threadsOf(pid))
-    nanos += Number(readFileSync(`${thread}/schedstat`, "utf8").split(" ")[0]);
+  for (const thread of threadsOf(pid)) nanos += Number(readIfThere(`${thread}/schedstat`).split(" ")[0]);
   return nanos / 1000;
 }
 
@@ -45,7 +44,7 @@ export function cpuMicros(pid: number): number {
 export function residentBytes(pid: number): number {
   let bytes = 0;
   for (const id of familyOf(pid)) {
-    const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${id}/status`, "utf8"));
+    const found = /VmRSS:\s+(\d+) kB/.exec(readIfThere(`/proc/${id}/status`));
     bytes += Number(found?.[1] ?? 0) * 1024;
   }
   return bytes;
@@ -58,7 +57,7 @@ function threadsOf(pid: number): string[] {
 function familyOf(pid: number): number[] {
   const family = [pid];
   for (const task of taskFolders(pid)) {
-    const children = readFileSync(`${task}/children`, "utf8").trim();
+    const children = readIfThere(`${task}/children`).trim();
     for (const child of children === "" ? [] : children.split(" ")) family.push(...familyOf(Number(child)));
   }
   return family;
@@ -66,4 +65,13 @@ function familyOf(pid: number): number[] {
 
 function taskFolders(pid: number): string[] {
   return readdirSync(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`);
+}
+
+/** Threads and children may end between being listed and being read. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
