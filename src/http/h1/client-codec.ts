@@ -172,10 +172,14 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
       this.#fail(headEnd === REFUSED ? fieldScanner.error : HEADERS_TOO_LARGE);
       return end;
     }
+    if (lineError !== undefined) {
+      this.#fail(lineError);
+      return end;
+    }
     const status = statusOf(bytes);
     const version = versionOf(bytes, startLine.firstStart, startLine.firstEnd);
-    if (lineError !== undefined || status === 0 || version === 0) {
-      this.#fail(lineError ?? CODEC_ERROR);
+    if (status === 0 || version === 0) {
+      this.#fail(CODEC_ERROR);
       return end;
     }
     this.#searched = 0;
