@@ -1,5 +1,7 @@
 import type { Extensions } from "../proxy/api.ts";
 import { lbPolicies } from "./lb/index.ts";
+import { fileAccessLog } from "./access-log/file-access-log.ts";
+import { stderrAccessLog, stdoutAccessLog } from "./access-log/standard-access-logs.ts";
 import { operators } from "./operator/index.ts";
 
 /** What Weft's proxy ships with. */
@@ -7,6 +9,6 @@ export const extensions: Extensions = {
   http: [],
   network: [],
   lb: lbPolicies,
-  accessLog: [],
+  accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,
 };
