@@ -19,6 +19,8 @@ const step = z.strictObject({
   headers: z.array(longText).default([]),
   lines: z.array(longText).optional(),
   bytes: longText.optional(),
+  /** How often the step is done. */
+  times: z.number().default(1),
   /** Milliseconds to wait after sending. */
   pause: z.number().optional(),
   /** Replaces one of the case's files by an atomic move. */
@@ -104,6 +106,8 @@ const schema = z.strictObject({
     /** Exit code of `validate`. */
     code: z.number().optional(),
     upstream_requests: z.number().optional(),
+    /** Requests that each upstream gets at least and at most, where chance decides. */
+    spread: z.record(z.string(), z.tuple([z.number(), z.number()])).optional(),
   }),
   /** A wanted difference: ours must meet this instead of being equal to real Envoy. */
   deviates: z
@@ -158,11 +162,12 @@ function loadCase(path: string): Case {
   const { expect } = parsed.data;
   if (
     expect.code === undefined &&
+    expect.spread === undefined &&
     expect.status === undefined &&
     expect.contains.length === 0 &&
     expect.fate === undefined
   ) {
-    throw new Error(`Cannot load case ${name}: expect needs status, fate, code or contains`);
+    throw new Error(`Cannot load case ${name}: expect needs status, fate, code, spread or contains`);
   }
   return {
     ...parsed.data,

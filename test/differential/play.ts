@@ -72,7 +72,7 @@ export async function play(
       }
       const connection = connections.get(step.conn) ?? (await open(port, entry));
       connections.set(step.conn, connection);
-      await playStep(step, connection, notes);
+      for (let i = 0; i < step.times; i++) await playStep(step, connection, notes);
     }
     for (const connection of connections.values()) await settle(connection, entry);
     const stats = await readStats(entry, proxy, environment);

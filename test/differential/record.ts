@@ -11,6 +11,7 @@ export interface CaseRecord {
   statuses: number[];
   fates: string[];
   upstreamRequests: number;
+  requestsByUpstream: ReadonlyMap<string, number>;
 }
 
 /** Turns an observation into normalised lines. */
@@ -19,6 +20,9 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
     name: upstream.name,
     connections: upstream.connections.map(({ received, fate }) => ({ ...requestsOf(received), fate })),
   }));
+  const requestsByUpstream = new Map(
+    upstreams.map(({ name, connections }) => [name, connections.flatMap(({ messages }) => messages).length]),
+  );
   const sections: string[] = [];
   if (entry.compare.client) {
     for (const client of seen.clients) {
@@ -47,9 +51,8 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
     lines: entry.compare.sorted ? lines.sort() : lines,
     statuses: finals.filter((status) => status >= 200 || status === 101),
     fates: seen.clients.map((client) => client.fate),
-    upstreamRequests: upstreams.flatMap((upstream) =>
-      upstream.connections.flatMap(({ messages }) => messages),
-    ).length,
+    upstreamRequests: [...requestsByUpstream.values()].reduce((sum, count) => sum + count, 0),
+    requestsByUpstream,
   };
 }
 
@@ -67,6 +70,11 @@ export function unmetExpectations(expect: Case["expect"], record: CaseRecord): s
   }
   if (expect.upstream_requests !== undefined && expect.upstream_requests !== record.upstreamRequests) {
     problems.push(`expected ${expect.upstream_requests} upstream requests, got ${record.upstreamRequests}`);
+  }
+  for (const [name, [least, most]] of Object.entries(expect.spread ?? {})) {
+    const got = record.requestsByUpstream.get(name) ?? 0;
+    if (got < least || got > most)
+      problems.push(`expected ${least} to ${most} requests at ${name}, got ${got}`);
   }
   for (const part of expect.contains) if (!text.includes(part)) problems.push(`expected to see: ${part}`);
   for (const part of expect.absent) if (text.includes(part)) problems.push(`expected not to see: ${part}`);

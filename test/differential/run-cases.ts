@@ -93,7 +93,7 @@ async function validate(kind: ProxyKind, entry: Case): Promise<CaseResult> {
     // Protobuf's own messages vary their spaces on purpose.
     const text = output.replaceAll(entry.id, "<case>").replaceAll(/[ \t]+/g, " ");
     const lines = [`exit code ${code}`, ...text.split("\n")];
-    return { record: { lines, statuses: [], fates: [], upstreamRequests: 0 } };
+    return { record: { lines, statuses: [], fates: [], upstreamRequests: 0, requestsByUpstream: new Map() } };
   } finally {
     await release(prepared);
   }

@@ -20,6 +20,9 @@ export function verdict(entry: Case, envoy: CaseResult, ours: CaseResult | undef
   }
   if (entry.deviates !== undefined) return deviationVerdict(entry.deviates, ours.record);
   const difference = diffLines(envoy.record.lines, ours.record.lines);
+  const unmet = problemsOf(entry, ours.record);
+  if (difference.length === 0 && unmet.length > 0)
+    return `Weft does not do what the case expects:\n${unmet.join("\n")}`;
   if (difference.length === 0) return undefined;
   return `Weft differs from real Envoy (- Envoy, + Weft):\n${difference.join("\n")}`;
 }
