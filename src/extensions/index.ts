@@ -1,4 +1,5 @@
 import type { Extensions } from "../proxy/api.ts";
+import { headerMutation } from "./http/header-mutation.ts";
 import { lbPolicies } from "./lb/index.ts";
 import { fileAccessLog } from "./access-log/file-access-log.ts";
 import { stderrAccessLog, stdoutAccessLog } from "./access-log/standard-access-logs.ts";
@@ -6,7 +7,7 @@ import { operators } from "./operator/index.ts";
 
 /** What Weft's proxy ships with. */
 export const extensions: Extensions = {
-  http: [],
+  http: [headerMutation],
   network: [],
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],

@@ -152,6 +152,8 @@ export interface HttpFilterContext extends FactoryContext {
   /** "http.<stat_prefix>." of the connection manager. */
   readonly scope: StatScope;
   readonly calls: AsyncClient;
+  /** Compiles a text with %…% operators. Refuses with an Error that names what is wrong. */
+  format(text: string): (info: StreamInfo) => string;
 }
 
 /** Requests of the proxy's own, over its clusters: authorisation checks and the like. */

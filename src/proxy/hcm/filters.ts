@@ -3,6 +3,7 @@ import type { Messages } from "../../proto/messages.d.ts";
 import type { StatScope } from "../../stats/stat-store.ts";
 import { createAsyncClient } from "../async-client.ts";
 import type { HttpFilterContext, HttpFilterDef, NetworkFilterContext } from "../api.ts";
+import { compileFormat } from "../formatter/format.ts";
 import type { FilterEntry } from "./hcm-config.ts";
 
 type HttpFilter = Messages["envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"];
@@ -13,7 +14,12 @@ export function compileFilters(
   scope: StatScope,
   context: NetworkFilterContext,
 ): FilterEntry[] {
-  const filterContext: HttpFilterContext = { ...context, scope, calls: createAsyncClient(context) };
+  const filterContext: HttpFilterContext = {
+    ...context,
+    scope,
+    calls: createAsyncClient(context),
+    format: (text) => compileFormat(text, context.extensions.operators),
+  };
   const entries: FilterEntry[] = [];
   list.forEach((filter, i) => {
     const last = i === list.length - 1;
