@@ -63,7 +63,7 @@ export interface StreamHandler {
 /** One request-response exchange on a connection. */
 export interface CodecStream extends StreamSink {
   handler: StreamHandler;
-  /** Stops and restarts reading this stream's incoming data (back-pressure). */
+  /** Stops and restarts reading this stream's incoming data (back-pressure). Not counted: one `resume` undoes any number of pauses. */
   pause(): void;
   resume(): void;
   /** The peer wants the connection closed after this exchange: "connection: close", or HTTP/1.0 without keep-alive. */

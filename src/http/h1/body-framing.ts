@@ -47,9 +47,10 @@ export class BodyFraming {
 
   /** Settles Content-Length against Transfer-Encoding (RFC 9112 section 6.3). Returns why the head is refused. */
   settle(map: HeaderMap, allowChunkedLength: boolean): CodecError | undefined {
+    const both = this.chunked && this.contentLength >= 0;
+    if (both && !allowChunkedLength && this.error !== CODEC_ERROR) return LENGTH_AND_CHUNKED;
     if (this.error !== undefined) return this.error;
-    if (this.chunked && this.contentLength >= 0) {
-      if (!allowChunkedLength) return LENGTH_AND_CHUNKED;
+    if (both) {
       map.removeId(CONTENT_LENGTH);
       this.contentLength = -1;
     }

@@ -30,10 +30,6 @@ export const UNEXPECTED_UNDERSCORE = badRequest("http1.unexpected_underscore");
 export const HEADERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large", "http1.headers_too_large");
 /** More header lines than the limit. */
 export const TOO_MANY_HEADERS = refusal(431, "Request Header Fields Too Large", "http1.too_many_headers");
-/** Trailers longer than the limit. */
-export const TRAILERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large", "http1.trailers_too_large");
-/** More trailer lines than the limit. */
-export const TOO_MANY_TRAILERS = refusal(431, "Request Header Fields Too Large", "http1.too_many_trailers");
 /** A version other than 1.1 where 1.0 is not taken. */
 export const LOW_VERSION = refusal(426, "Upgrade Required", "low_version");
 /** An https:// target on a plaintext connection. */

@@ -165,6 +165,12 @@ export function findHeadEnd(bytes: Buffer, from: number, end: number): number {
   return INCOMPLETE;
 }
 
+/** Whether a control character is among the bytes. */
+export function hasInvalidCharacter(bytes: Buffer, start: number, end: number): boolean {
+  for (let q = start; q < end; q++) if (VALUE[bytes[q]!] === 2) return true;
+  return false;
+}
+
 function isBlank(c: number): boolean {
   return c === SPACE || c === TAB || c === CR || c === LF;
 }

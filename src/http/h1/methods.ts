@@ -5,17 +5,10 @@ const METHODS = new Set(
     "PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE"
   ).split(" "),
 );
-const FIRST = new Uint8Array(256);
-for (const method of METHODS) FIRST[method.charCodeAt(0)] = 1;
 
 /** Whether a request may have this method when custom ones are not allowed. */
 export function isKnownMethod(method: string): boolean {
   return METHODS.has(method);
-}
-
-/** Whether some known method begins with this byte. */
-export function mayBeginMethod(byte: number): boolean {
-  return FIRST[byte] === 1;
 }
 
 /** Whether a request of this method without a body says so by "content-length: 0" (RFC 9110 section 8.6). */

@@ -2,13 +2,15 @@ import { latin1 } from "../../base/latin1.ts";
 import type { HeaderMap } from "../header-map.ts";
 import type { CodecError } from "../stream.ts";
 import { AUTHORITY } from "./characters.ts";
-import { CODEC_ERROR, HTTPS_ON_PLAINTEXT, INVALID_AUTHORITY, INVALID_SCHEME, INVALID_URL } from "./errors.ts";
+import { CODEC_ERROR, HTTPS_ON_PLAINTEXT, INVALID_SCHEME, INVALID_URL } from "./errors.ts";
 import { isKnownMethod } from "./methods.ts";
 import type { H1ServerOptions } from "./options.ts";
 import { HTTP_OTHER, startLine, versionOf } from "./start-line.ts";
 
 const SLASH = 47;
 const STAR = 42;
+/** A host as Envoy's URL parser takes it, and a port. */
+const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(\d+))?$/;
 
 /** What a request line says; filled by `readRequestLine`, valid until the next. */
 export interface RequestLine {
@@ -50,15 +52,15 @@ export function setTarget(
   map.method = method;
   const first = target.charCodeAt(0);
   if (method === "CONNECT") {
-    const port = /^(?:\[[0-9A-Fa-f:.]+\]|[^:[\]/?]+):(\d{1,5})$/.exec(target)?.[1];
-    if (port === undefined || Number(port) > 65_535) return INVALID_URL;
+    const parts = HOST_PORT.exec(target);
+    if (parts === null || parts[2] === undefined || !isPort(parts[2])) return INVALID_URL;
     map.authority = target;
     return undefined;
   }
   if (first === SLASH || (first === STAR && method === "OPTIONS")) {
     map.path = target;
     map.authority = host;
-    return isAuthority(host) ? undefined : INVALID_AUTHORITY;
+    return undefined;
   }
   if (first === STAR) return INVALID_URL;
   return setAbsolute(map, target, options);
@@ -76,9 +78,9 @@ function setAbsolute(map: HeaderMap, target: string, options: H1ServerOptions): 
   const rest = target.slice(colon + 3);
   let pathAt = rest.search(/[/?]/);
   if (pathAt < 0) pathAt = rest.length;
-  const authority = rest.slice(rest.lastIndexOf("@", pathAt) + 1, pathAt);
-  const port = /^(?:\[[^\]]*\]|[^:]+)(?::(.*))?$/.exec(authority);
-  if (port === null || (port[1] !== undefined && !isPort(port[1]))) return INVALID_URL;
+  const authority = rest.slice(rest.slice(0, pathAt).indexOf("@") + 1, pathAt);
+  const parts = HOST_PORT.exec(authority);
+  if (parts === null || (parts[2] !== undefined && !isPort(parts[2]))) return INVALID_URL;
   if (scheme !== "http" && scheme !== "https") return INVALID_SCHEME;
   if (scheme === "https" && options.refuseHttpsUrl) return HTTPS_ON_PLAINTEXT;
   map.scheme = scheme;
@@ -88,7 +90,7 @@ function setAbsolute(map: HeaderMap, target: string, options: H1ServerOptions): 
 }
 
 function isPort(text: string): boolean {
-  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+  return Number(text) <= 65_535;
 }
 
 /** The method without a new string for the two that are nearly all. */

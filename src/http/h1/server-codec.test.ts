@@ -92,6 +92,18 @@ describe("H1ServerCodec request line", () => {
     ["CONNECT a:99999 HTTP/1.1", INVALID_URL],
     ["CONNECT :80 HTTP/1.1", INVALID_URL],
     ["CONNECT * HTTP/1.1", INVALID_URL],
+    ["CONNECT a:1:2 HTTP/1.1", INVALID_URL],
+    ["CONNECT a_b:80 HTTP/1.1", INVALID_URL],
+    ["CONNECT [::1]: HTTP/1.1", INVALID_URL],
+    ["CONNECT a:080 HTTP/1.1", "headers CONNECT   [a:080]"],
+    ["GET http://[::1]:8/p HTTP/1.1", "headers GET /p http [[::1]:8]  END"],
+    ["GET http://[::1/p HTTP/1.1", INVALID_URL],
+    ["GET http://a:80:90/p HTTP/1.1", INVALID_URL],
+    ["GET http://a:99999/p HTTP/1.1", INVALID_URL],
+    ["GET http://u:p@a@b/p HTTP/1.1", INVALID_URL],
+    ["GET http://@/p HTTP/1.1", INVALID_URL],
+    ["GET http://a%41!$/p HTTP/1.1", INVALID_URL],
+    ["GET http://a/p?http://b/@c HTTP/1.1", "headers GET /p?http://b/@c http [a]  END"],
     ["GET ws://a/ HTTP/1.1", ["error 400 http1.invalid_scheme", "close protocol-error"]],
     ["GET /\x01 HTTP/1.1", INVALID_CHARACTERS],
     ["GET /\0 HTTP/1.1", INVALID_CHARACTERS],
@@ -181,6 +193,39 @@ describe("H1ServerCodec fields", () => {
         Array.isArray(expected) ? expected : [`headers GET /  [h] ${expected} END`],
       );
     });
+
+  it("names the same of several faults as Envoy does", () => {
+    const refusal = (start: string, lines: string): string => read(start, lines)[0]!.split(" ")[2]!;
+    assert.equal(refusal("GET / HTTP/1.1", "bad line\r\nx: \0\r\n"), "http1.invalid_characters");
+    assert.equal(refusal("GET / HTTP/1.1", "host: a b\r\ncontent-length: x\r\n"), "http1.codec_error");
+    assert.equal(
+      refusal("GET / HTTP/1.1", "content-length: 0\r\ntransfer-encoding: gzip\r\n"),
+      "http1.content_length_and_chunked_not_allowed",
+    );
+    assert.equal(refusal("GET * HTTP/1.1", "transfer-encoding: gzip\r\n"), "http1.invalid_transfer_encoding");
+    assert.equal(refusal("GET / HTTP/1.0", "transfer-encoding: gzip\r\n"), "http1.invalid_transfer_encoding");
+    assert.equal(refusal("GET / HTTP/1.0", "host: a b\r\n"), "low_version");
+  });
+
+  it("judges a first byte and a line at once, fields when all are there", () => {
+    const partial = (text: string): string[] => {
+      const { log, feed } = setUp();
+      feed(text);
+      return log.lines;
+    };
+    for (const text of ["\0", " ", "\x16\x03\x01", "SSH-2.0-x\r\n", "GET /\xe9 HTTP/1.1\r\n"])
+      assert.deepEqual(partial(text), CODEC_ERROR, text);
+    for (const text of [
+      "x",
+      "G@",
+      "XYZ ",
+      "GET /\0",
+      "GET /\x01 HTTP/1.1\r\nhost",
+      "GET / HTTP/1.0\r\n",
+      "GET / HTTP/1.1\r\nbad\r\nbad\r\n",
+    ])
+      assert.deepEqual(partial(text), [], text);
+  });
 
   it("joins repeated Hosts and checks their characters", () => {
     assert.deepEqual(read("GET / HTTP/1.1", "host: i\r\n"), ["headers GET /  [h,i]  END"]);

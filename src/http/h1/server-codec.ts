@@ -3,15 +3,21 @@ import { HeaderMap } from "../header-map.ts";
 import type { ByteSink, CodecError, ServerCodec, ServerCodecHandler } from "../stream.ts";
 import { bodyFraming } from "./body-framing.ts";
 import { BodyReader } from "./body-reader.ts";
-import { CR, LF } from "./characters.ts";
-import { CODEC_ERROR, HEADERS_TOO_LARGE, LOW_VERSION, UNEXPECTED_UNDERSCORE } from "./errors.ts";
-import { fieldScanner, findHeadEnd, INCOMPLETE, REFUSED } from "./field-scanner.ts";
+import { CR, LF, TOKEN } from "./characters.ts";
+import {
+  CODEC_ERROR,
+  HEADERS_TOO_LARGE,
+  INVALID_AUTHORITY,
+  INVALID_CHARACTERS,
+  LOW_VERSION,
+  UNEXPECTED_UNDERSCORE,
+} from "./errors.ts";
+import { fieldScanner, findHeadEnd, hasInvalidCharacter, INCOMPLETE, REFUSED } from "./field-scanner.ts";
 import { hasToken } from "./has-token.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { CONNECTION, EXPECT, HOST, HTTP2_SETTINGS, UPGRADE } from "./ids.ts";
-import { mayBeginMethod } from "./methods.ts";
 import type { H1ServerOptions } from "./options.ts";
-import { readRequestLine, requestLine, setTarget } from "./request-head.ts";
+import { isAuthority, readRequestLine, requestLine, setTarget } from "./request-head.ts";
 import { H1ServerStream, type ServerStreamOwner } from "./server-stream.ts";
 import { HTTP_1_1, startLine } from "./start-line.ts";
 
@@ -201,8 +207,7 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
   #readHead(bytes: Buffer, start: number, end: number): number {
     const options = this.#options;
     if (this.#searched === 0) {
-      if (!options.allowCustomMethods && !mayBeginMethod(bytes[start]!))
-        return this.#refuseHead(CODEC_ERROR, end);
+      if (TOKEN[bytes[start]!] === 0) return this.#refuseHead(CODEC_ERROR, end);
     } else if (findHeadEnd(bytes, Math.max(start, start + this.#searched - 2), end) === INCOMPLETE) {
       return this.#awaitHead(bytes, start, end);
     }
@@ -210,16 +215,18 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
     if (unsplit === INCOMPLETE) return this.#awaitHead(bytes, start, end);
     if (startLine.end - start > options.maxHeadBytes) return this.#refuseHead(HEADERS_TOO_LARGE, end);
     const lineError = unsplit ?? readRequestLine(bytes, options);
-    if (lineError !== undefined) return this.#refuseHead(lineError, end);
+    // Control characters are refused when the head is there as a whole, other faults of the line at once.
+    if (lineError !== undefined && lineError !== INVALID_CHARACTERS) return this.#refuseHead(lineError, end);
     this.#lineChecked = true;
-    const headEnd = fieldScanner.scan(bytes, startLine.end, end, options.maxHeaders);
+    const headEnd =
+      lineError === undefined ? fieldScanner.scan(bytes, startLine.end, end, options.maxHeaders) : REFUSED;
     if (headEnd === INCOMPLETE) return this.#awaitHead(bytes, start, end);
     if (headEnd === REFUSED) {
-      // A head is judged when it is there as a whole, however its bytes arrive.
       const found = findHeadEnd(bytes, startLine.end - 1, end);
       if (found === INCOMPLETE) return this.#awaitHead(bytes, start, end);
+      if (found - start > options.maxHeadBytes) return this.#refuseHead(HEADERS_TOO_LARGE, end);
       return this.#refuseHead(
-        found - start > options.maxHeadBytes ? HEADERS_TOO_LARGE : fieldScanner.error,
+        hasInvalidCharacter(bytes, start, found) ? INVALID_CHARACTERS : fieldScanner.error,
         end,
       );
     }
@@ -243,7 +250,7 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
         this.#lineChecked = true;
         const unsplit = startLine.split(bytes, start, end);
         if (startLine.end - start > this.#options.maxHeadBytes) break;
-        const error = unsplit === INCOMPLETE ? undefined : (unsplit ?? readRequestLine(bytes, this.#options));
+        const error = unsplit === undefined ? readRequestLine(bytes, this.#options) : undefined;
         if (error !== undefined) return this.#refuseHead(error, end);
         break;
       }
@@ -286,12 +293,15 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
       if (id !== 0) bodyFraming.visit(id, fieldScanner, i, raw, start);
       fieldScanner.addTo(map, i, raw, start);
     }
-    if (requestLine.version !== HTTP_1_1) {
-      if (!options.acceptHttp10) return LOW_VERSION;
-      if (hosts === 0) host = options.defaultHostForHttp10;
-    }
+    const http10 = requestLine.version !== HTTP_1_1;
+    if (http10 && hosts === 0) host = options.defaultHostForHttp10;
     const target = raw.slice(requestLine.start - start, requestLine.end - start);
-    return bodyFraming.settle(map, options.allowChunkedLength) ?? setTarget(map, target, host, options);
+    // In Envoy's order, which shows when a head has several faults.
+    const error =
+      bodyFraming.settle(map, options.allowChunkedLength) ?? setTarget(map, target, host, options);
+    if (error !== undefined) return error;
+    if (http10 && !options.acceptHttp10) return LOW_VERSION;
+    return isAuthority(map.authority) ? undefined : INVALID_AUTHORITY;
   }
 
   #beginRequest(map: HeaderMap, length: number): void {
