@@ -87,7 +87,11 @@ export interface AdminHost {
   /** Targets that initialisation waits for. */
   initTargets(): readonly { readonly name: string; readonly targets: readonly string[] }[];
   setHealthcheckFailed(failed: boolean): void;
-  drainListeners(options: { readonly graceful: boolean; readonly skipExit: boolean; readonly inboundOnly: boolean }): void;
+  drainListeners(options: {
+    readonly graceful: boolean;
+    readonly skipExit: boolean;
+    readonly inboundOnly: boolean;
+  }): void;
   /** Exits at once, as POST /quitquitquit. */
   quit(): void;
   logLevels(): ReadonlyMap<string, string>;
