@@ -1,5 +1,6 @@
 import { Timer, type TimerOwner } from "../base/timer-wheel.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import { knownHeaderId } from "../http/header-name.ts";
 import type { CodecStream, ResetReason, StreamHandler } from "../http/stream.ts";
 import type {
   AsyncCall,
@@ -14,11 +15,14 @@ import type {
   PoolRequest,
 } from "./api.ts";
 
+type ClientContext = Pick<FactoryContext, "clock" | "clusters" | "wheel">;
+
+const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
 /** Most bytes of a response that are kept. */
 const MAX_BODY = 1024 * 1024;
 
 /** Requests of the proxy's own over the clusters of this thread. */
-export function createAsyncClient(context: Pick<FactoryContext, "clusters" | "wheel">): AsyncClient {
+export function createAsyncClient(context: ClientContext): AsyncClient {
   return {
     send(request, callbacks) {
       const call = new Call(context, request, callbacks);
@@ -29,12 +33,13 @@ export function createAsyncClient(context: Pick<FactoryContext, "clusters" | "wh
 }
 
 class Call implements AsyncCall, StreamHandler, PoolCallbacks, TimerOwner {
-  readonly #context: Pick<FactoryContext, "clusters" | "wheel">;
+  readonly #context: ClientContext;
   readonly #request: AsyncRequest;
   readonly #callbacks: AsyncCallbacks;
   readonly #timer = new Timer(this);
   readonly #body: Buffer[] = [];
   #size = 0;
+  #sent = 0;
   #cluster: Cluster | undefined;
   #pending: PoolRequest | undefined;
   #stream: CodecStream | undefined;
@@ -42,11 +47,7 @@ class Call implements AsyncCall, StreamHandler, PoolCallbacks, TimerOwner {
   #acquired = false;
   #done = false;
 
-  constructor(
-    context: Pick<FactoryContext, "clusters" | "wheel">,
-    request: AsyncRequest,
-    callbacks: AsyncCallbacks,
-  ) {
+  constructor(context: ClientContext, request: AsyncRequest, callbacks: AsyncCallbacks) {
     this.#context = context;
     this.#request = request;
     this.#callbacks = callbacks;
@@ -88,6 +89,7 @@ class Call implements AsyncCall, StreamHandler, PoolCallbacks, TimerOwner {
     this.#stream = stream;
     stream.handler = this;
     const { headers, body } = this.#request;
+    this.#sent = this.#context.clock.now();
     stream.headers(headers, body === undefined);
     if (body !== undefined) stream.data(body, true);
   }
@@ -103,6 +105,7 @@ class Call implements AsyncCall, StreamHandler, PoolCallbacks, TimerOwner {
 
   onHeaders(headers: HeaderMap, end: boolean): void {
     this.#headers = headers;
+    headers.setId(SERVICE_TIME, String(Math.trunc(this.#context.clock.now() - this.#sent)));
     if (end) this.#complete();
   }
 

@@ -1,6 +1,7 @@
 import type { Ledger } from "../../proto/ledger.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { ResponseFlag, type FactoryContext, type StreamInfo } from "../api.ts";
+import { HeaderMatcher, headerMatcherLedger } from "../matcher/header-matcher.ts";
 import { formatResponseFlags } from "../response-flags.ts";
 
 type Config = Messages["envoy.config.accesslog.v3.AccessLogFilter"];
@@ -12,6 +13,7 @@ export type AccessLogFilter = (info: StreamInfo) => boolean;
 
 /** What of the filters is read. */
 export const accessLogFilterLedger: Ledger = {
+  ...headerMatcherLedger,
   "envoy.config.accesslog.v3.AccessLog": ["name", "filter", "typed_config"],
   "envoy.config.accesslog.v3.AccessLogFilter": [
     "status_code_filter",
@@ -59,7 +61,7 @@ export function compileAccessLogFilter(config: Config, context: FactoryContext):
       return (info) => filters.some((filter) => filter(info));
     }
     case "headerFilter":
-      throw new Error("AccessLogFilter: header_filter is not supported");
+      return header(specifier.value);
     case "responseFlagFilter":
       return flags(specifier.value.flags);
     case "grpcStatusFilter": {
@@ -103,6 +105,12 @@ function runtime(
   const denominator = DENOMINATORS[percent?.denominator ?? 0]!;
   const numerator = percent?.numerator ?? 0;
   return () => context.runtime.fraction(config.runtimeKey, numerator, denominator);
+}
+
+function header(config: Messages["envoy.config.accesslog.v3.HeaderFilter"]): AccessLogFilter {
+  if (config.header === undefined) throw new Error("HeaderFilter: header must be set");
+  const matcher = new HeaderMatcher(config.header);
+  return (info) => info.requestHeaders !== undefined && matcher.matches(info.requestHeaders);
 }
 
 function flags(names: readonly string[]): AccessLogFilter {

@@ -1,0 +1,82 @@
+import type { Messages } from "../../../proto/messages.d.ts";
+import type { Cluster, HttpFilterContext } from "../../../proxy/api.ts";
+import { HttpService } from "./http-service.ts";
+import { ExtAuthzStats, type Outcome } from "./stats.ts";
+
+type ExtAuthz = Messages["envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"];
+export type BodySettings = Messages["envoy.extensions.filters.http.ext_authz.v3.BufferSettings"];
+
+/** What a route says about the filter. */
+export interface RouteSettings {
+  readonly disabled: boolean;
+  readonly noBody?: boolean;
+  readonly body?: BodySettings | undefined;
+  readonly service?: HttpService | undefined;
+}
+
+const DENOMINATORS = [100, 10_000, 1_000_000] as const;
+
+/** The filter's configuration, ready for use per request. */
+export class ExtAuthzConfig {
+  readonly context: HttpFilterContext;
+  readonly service: HttpService;
+  readonly body: BodySettings | undefined;
+  readonly failureModeAllow: boolean;
+  readonly failureModeAllowHeader: boolean;
+  readonly clearRouteCache: boolean;
+  readonly statusOnError: number;
+  readonly #config: ExtAuthz;
+  readonly #stats: ExtAuthzStats;
+  readonly #clusterStats = new WeakMap<Cluster, ExtAuthzStats>();
+  readonly #prefix: string;
+
+  /** Refuses what is not supported by name. */
+  constructor(config: ExtAuthz, context: HttpFilterContext) {
+    if (config.services.case !== "httpService")
+      throw new Error(
+        `ExtAuthz: ${config.services.case === "grpcService" ? "grpc_service is not supported" : "http_service must be set"}`,
+      );
+    if (config.withRequestBody !== undefined && config.withRequestBody.maxRequestBytes === 0)
+      throw new Error("ExtAuthz: with_request_body.max_request_bytes must be greater than 0");
+    this.#config = config;
+    this.context = context;
+    this.service = new HttpService(config.services.value, config.allowedHeaders, config.disallowedHeaders);
+    this.body = config.withRequestBody;
+    this.failureModeAllow = config.failureModeAllow;
+    this.failureModeAllowHeader = config.failureModeAllow && config.failureModeAllowHeaderAdd;
+    this.clearRouteCache = config.clearRouteCache;
+    this.statusOnError = (config.statusOnError?.code as number | undefined) || 403;
+    this.#prefix = config.statPrefix === "" ? "ext_authz." : `ext_authz.${config.statPrefix}.`;
+    this.#stats = new ExtAuthzStats(context.scope.scope(this.#prefix));
+  }
+
+  /** Whether the filter applies to this request at all. */
+  enabled(): boolean {
+    const enabled = this.#config.filterEnabled;
+    if (enabled === undefined) return true;
+    const percent = enabled.defaultValue;
+    const denominator = DENOMINATORS[percent?.denominator ?? 0]!;
+    return this.context.runtime.fraction(enabled.runtimeKey, percent?.numerator ?? 0, denominator);
+  }
+
+  /** Whether requests that the filter does not apply to are refused. */
+  denyAtDisable(): boolean {
+    const flag = this.#config.denyAtDisable;
+    if (flag === undefined) return false;
+    return this.context.runtime.number(flag.runtimeKey, flag.defaultValue === true ? 1 : 0) !== 0;
+  }
+
+  /** Counts an outcome for the connection manager and for the cluster of the request's route. */
+  count(outcome: Outcome, clusterName: string): void {
+    this.#stats.count(outcome);
+    if (outcome === "disabled" || clusterName === "") return;
+    const cluster = this.context.clusters.get(clusterName);
+    if (cluster === undefined) return;
+    let stats = this.#clusterStats.get(cluster);
+    if (stats === undefined) {
+      stats = new ExtAuthzStats(cluster.stats.scope(this.#prefix), true);
+      this.#clusterStats.set(cluster, stats);
+    }
+    stats.count(outcome);
+  }
+}
