@@ -95,7 +95,7 @@ export const HOST_FIELDS = {
   activeConnections: 1,
   /** Bits: 1 = failed active health check, 2 = ejected as an outlier. */
   failed: 2,
-  reserved: 3,
+  pendingRequests: 3,
   /** Totals since the host is known, for /clusters: they wrap at 2^31. */
   connectionsTotal: 4,
   connectFails: 5,

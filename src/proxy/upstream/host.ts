@@ -6,9 +6,6 @@ import type { H1Pool } from "./pool.ts";
 
 type Metadata = Messages["envoy.config.core.v3.Metadata"];
 
-/** Fields of a host's shared state. */
-export type HostField = Exclude<keyof typeof HOST_FIELDS, "reserved">;
-
 /** How a request to a host ended, for /clusters. */
 export type HostResult = "success" | "error" | "timeout";
 
@@ -126,6 +123,14 @@ export class UpstreamHost implements Host {
 
   requestEnded(): void {
     Atomics.sub(this.#states, this.#base + HOST_FIELDS.activeRequests, 1);
+  }
+
+  requestQueued(): void {
+    Atomics.add(this.#states, this.#base + HOST_FIELDS.pendingRequests, 1);
+  }
+
+  requestUnqueued(): void {
+    Atomics.sub(this.#states, this.#base + HOST_FIELDS.pendingRequests, 1);
   }
 
   /** Lets what is in flight finish and closes everything else; later requests get new pools. */

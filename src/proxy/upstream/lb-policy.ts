@@ -16,6 +16,7 @@ export interface LbChoice {
 /** Values of Cluster.lb_policy (envoy/config/cluster/v3/cluster.proto). */
 const LEAST_REQUEST = 1;
 const RANDOM = 3;
+const CLUSTER_PROVIDED = 6;
 const LOAD_BALANCING_POLICY_CONFIG = 7;
 
 const OLD_NAMES: Readonly<Record<number, string>> = {
@@ -24,7 +25,6 @@ const OLD_NAMES: Readonly<Record<number, string>> = {
   2: "envoy.load_balancing_policies.ring_hash",
   [RANDOM]: "envoy.load_balancing_policies.random",
   5: "envoy.load_balancing_policies.maglev",
-  6: "envoy.load_balancing_policies.cluster_provided",
 };
 
 /** Chooses the policy among those of the manifest. Throws with Envoy's text if there is none. */
@@ -35,6 +35,10 @@ export function chooseLbPolicy(cluster: ClusterMessage, policies: readonly LbPol
 }
 
 function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbChoice {
+  if ((cluster.lbPolicy as number) === CLUSTER_PROVIDED)
+    throw new Error(
+      `cluster manager: cluster provided LB specified but cluster '${cluster.name}' did not provide one. Check cluster documentation.`,
+    );
   const name = OLD_NAMES[cluster.lbPolicy];
   const policy = policies.find((candidate) => candidate.name === name);
   if (policy === undefined)
@@ -77,6 +81,6 @@ function byExtension(cluster: ClusterMessage, policies: readonly LbPolicyDef[]):
     };
   }
   throw new Error(
-    `cluster: didn't find a registered load balancer factory with name(s) from [${names.join(", ")}]`,
+    `cluster: didn't find a registered load balancer factory implementation for cluster: '${cluster.name}' with names from [${names.join(", ")}]`,
   );
 }

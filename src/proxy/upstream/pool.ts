@@ -156,6 +156,7 @@ export class H1Pool {
     if (pending.next === null) this.#last = pending.previous;
     else pending.next.previous = pending.previous;
     this.#waiting--;
+    this.host.requestUnqueued();
     this.context.breakers.release("pending", this.priority);
     this.context.stats.rqPendingActive.dec();
   }
@@ -166,6 +167,7 @@ export class H1Pool {
     else this.#last.next = pending;
     this.#last = pending;
     this.#waiting++;
+    this.host.requestQueued();
   }
 
   #connectIfNeeded(): void {

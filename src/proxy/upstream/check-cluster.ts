@@ -1,0 +1,97 @@
+import { configTypeName } from "../../proto/registry.ts";
+import { durationMs } from "../../proto/duration.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { Extensions, FactoryContext } from "../api.ts";
+import { HTTP_PROTOCOL_OPTIONS, clusterSettings, protocolOptions } from "./cluster-settings.ts";
+import { discoveryType } from "./endpoint-source.ts";
+import { chooseLbPolicy } from "./lb-policy.ts";
+import { addressProblem, checkAssignment, placedEndpoints } from "./load-assignment.ts";
+
+type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
+
+const RAW_BUFFER = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+
+/**
+ * Throws an Error, with Envoy's text where Envoy refuses too, if a worker or the host resolver would not take the
+ * cluster. Rules of single fields are checked when configuration is loaded, not here.
+ */
+export function checkCluster(cluster: ClusterMessage, extensions: Extensions, context: FactoryContext): void {
+  checkEndpoints(cluster);
+  checkDns(cluster);
+  checkProtocolOptions(cluster);
+  checkTransport(cluster);
+  clusterSettings(cluster);
+  chooseLbPolicy(cluster, extensions.lb).create(context);
+}
+
+function checkEndpoints(cluster: ClusterMessage): void {
+  const type = discoveryType(cluster);
+  const { name, loadAssignment } = cluster;
+  if (type === "" || type === "ORIGINAL_DST")
+    throw new Error(`cluster '${name}': ${type === "" ? "cluster_type" : type} is not supported`);
+  if (type === "EDS" && cluster.edsClusterConfig?.edsConfig === undefined)
+    throw new Error("cannot create an EDS cluster without an EDS config");
+  if (type !== "EDS" && cluster.edsClusterConfig !== undefined)
+    throw new Error("eds_cluster_config set in a non-EDS cluster");
+  if (loadAssignment !== undefined) checkAssignment(loadAssignment);
+  if (type === "LOGICAL_DNS") {
+    const localities = loadAssignment?.endpoints ?? [];
+    if (localities.length !== 1 || localities[0]!.lbEndpoints.length !== 1)
+      throw new Error(
+        "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint",
+      );
+  }
+  if (loadAssignment === undefined || type === "EDS") return;
+  const refuse = (reason: string): never => {
+    throw new Error(
+      type === "STATIC"
+        ? `${reason}. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'`
+        : `cluster '${name}': ${reason}`,
+    );
+  };
+  for (const placed of placedEndpoints(loadAssignment, refuse)) {
+    const reason = type === "STATIC" ? addressProblem(placed) : undefined;
+    if (reason !== undefined) refuse(reason);
+    if (type !== "STATIC" && placed.place.path !== undefined)
+      refuse(`an endpoint of a ${type} cluster cannot be a pipe`);
+  }
+}
+
+function checkDns(cluster: ClusterMessage): void {
+  const rate = cluster.dnsFailureRefreshRate;
+  const base = durationMs(rate?.baseInterval, undefined);
+  const most = durationMs(rate?.maxInterval, undefined);
+  if (base !== undefined && most !== undefined && most < base)
+    throw new Error(
+      "dns_failure_refresh_rate must have max_interval greater than or equal to the base_interval",
+    );
+}
+
+function checkProtocolOptions(cluster: ClusterMessage): void {
+  for (const name of Object.keys(cluster.typedExtensionProtocolOptions)) {
+    if (name === HTTP_PROTOCOL_OPTIONS) continue;
+    throw new Error(
+      `Didn't find a registered network or http filter or protocol options implementation for name: '${name}'`,
+    );
+  }
+  const options = protocolOptions(cluster);
+  if (options !== undefined && options.upstreamProtocolOptions.case === undefined)
+    throw new Error(
+      'Proto constraint validation failed (field: "upstream_protocol_options", reason: is required)',
+    );
+  const common = options?.commonHttpProtocolOptions ?? cluster.commonHttpProtocolOptions;
+  // Connection managers support this field of the same message, so that the ledger cannot report it.
+  if (common !== undefined && (common.headersWithUnderscoresAction as number) !== 0)
+    throw new Error(
+      `cluster '${cluster.name}': headers_with_underscores_action is not supported for upstreams`,
+    );
+}
+
+function checkTransport(cluster: ClusterMessage): void {
+  const socket = cluster.transportSocket;
+  if (socket === undefined) return;
+  const any = socket.configType.case === "typedConfig" ? socket.configType.value : undefined;
+  const type = any === undefined ? socket.name : configTypeName(any);
+  if (type === RAW_BUFFER || type === "envoy.transport_sockets.raw_buffer") return;
+  throw new Error(`cluster '${cluster.name}': transport_socket ${type} is not supported`);
+}
