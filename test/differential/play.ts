@@ -75,8 +75,9 @@ export async function play(
       for (let i = 0; i < step.times; i++) await playStep(step, connection, notes);
     }
     for (const connection of connections.values()) await settle(connection, entry);
+    const answered = [...connections.values()].reduce((sum, each) => sum + finalResponses(each), 0);
     const stats = await readStats(entry, proxy, environment);
-    const log = entry.access_log === undefined ? [] : await readLog(environment.logFile);
+    const log = entry.access_log === undefined ? [] : await readLog(environment.logFile, answered);
     return {
       clients: [...connections].map(([name, connection]) => recordOf(name, connection)),
       upstreams: [...upstreams].map(([name, upstream]) => ({
@@ -195,17 +196,18 @@ async function readStats(entry: Case, proxy: RunningProxy, environment: CaseEnvi
   return before.split("\n");
 }
 
-/** Reads the access log once it has stopped growing. */
-async function readLog(file: string): Promise<string[]> {
-  let before = "";
+/** Reads the access log once it has a line per answer (a filter may leave out some) and has stopped growing. */
+async function readLog(file: string, answered: number): Promise<string[]> {
+  let lines: string[] = [];
   let same = 0;
-  for (let i = 0; i < 60 && same < 4; i++) {
+  for (let i = 0; i < 40 && (same < 4 || (lines.length < answered && i < 30)); i++) {
     await sleep(50);
     const text = existsSync(file) ? readFileSync(file, "latin1") : "";
-    same = text !== "" && text === before ? same + 1 : 0;
-    before = text;
+    const now = text.split("\n").filter((line) => line !== "");
+    same = now.length > 0 && now.length === lines.length ? same + 1 : 0;
+    lines = now;
   }
-  return before.split("\n").filter((line) => line !== "");
+  return lines;
 }
 
 async function askAdmin(

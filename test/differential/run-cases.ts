@@ -15,7 +15,7 @@ import type { CaseUpstream } from "./upstreams.ts";
 /** How a case went on one proxy: its record, or why there is none. */
 export type CaseResult = { record: CaseRecord } | { error: string };
 
-const AT_ONCE = 12;
+const AT_ONCE = 20;
 /** Failed starts that are spent on finding the cases to blame. */
 const START_BUDGET = 30;
 
