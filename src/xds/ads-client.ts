@@ -69,6 +69,7 @@ export class AdsClient {
       const type = XDS_TYPES[kind];
       state = { type, subscription: new SotwSubscription(name === undefined), watches: new Set() };
       this.#types.set(kind, state);
+      if (this.#stream !== undefined) state.subscription.opened();
     }
     const { watches } = state;
     const known = [...watches].some((each) => each.name === name);

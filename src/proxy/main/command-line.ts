@@ -1,0 +1,45 @@
+import type { ProxyOptions } from "../options.ts";
+
+/** The effective command line with the field names of envoy.admin.v3.CommandLineOptions, in Envoy's order. */
+export function commandLine(options: ProxyOptions, concurrency: number): Record<string, unknown> {
+  const components = Object.entries(options.componentLogLevels).map(([name, level]) => `${name}:${level}`);
+  return {
+    base_id: String(options.baseId),
+    concurrency,
+    config_path: options.configPath,
+    config_yaml: options.configYaml,
+    allow_unknown_static_fields: options.allowUnknownStaticFields,
+    admin_address_path: options.adminAddressPath,
+    local_address_ip_version: options.localAddressIpVersion,
+    log_level: options.logLevel,
+    component_log_level: components.join(","),
+    log_format: options.logFormat,
+    log_path: options.logPath,
+    service_cluster: options.serviceCluster,
+    service_node: options.serviceNode,
+    service_zone: options.serviceZone,
+    file_flush_interval: `${options.fileFlushInterval / 1000}s`,
+    drain_time: `${options.drainTime / 1000}s`,
+    parent_shutdown_time: `${options.parentShutdownTime / 1000}s`,
+    mode: { serve: "Serve", validate: "Validate", init_only: "InitOnly" }[options.mode],
+    disable_hot_restart: false,
+    enable_mutex_tracing: false,
+    restart_epoch: options.restartEpoch,
+    cpuset_threads: false,
+    reject_unknown_dynamic_fields: options.rejectUnknownDynamicFields,
+    log_format_escaped: options.logFormatEscaped,
+    disabled_extensions: options.disabledExtensions,
+    ignore_unknown_dynamic_fields: options.ignoreUnknownDynamicFields,
+    use_dynamic_base_id: false,
+    base_id_path: "",
+    drain_strategy: { gradual: "Gradual", immediate: "Immediate" }[options.drainStrategy],
+    enable_fine_grain_logging: false,
+    socket_path: "@envoy_domain_socket",
+    socket_mode: 0,
+    enable_core_dump: false,
+    stats_tag: options.statsTags.map(({ name, value }) => `${name}:${value}`),
+    skip_hot_restart_on_no_parent: false,
+    skip_hot_restart_parent_stats: false,
+    skip_deprecated_logs: false,
+  };
+}

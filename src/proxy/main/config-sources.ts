@@ -1,0 +1,179 @@
+import type { Clock } from "../../base/clock.ts";
+import { durationMs } from "../../proto/duration.ts";
+import type { MessageOf } from "../../proto/registry.ts";
+import type { StatStore } from "../../stats/stat-store.ts";
+import { AdsClient } from "../../xds/ads-client.ts";
+import { decodeResources } from "../../xds/decode-resources.ts";
+import { watchFile } from "../../xds/file-source.ts";
+import { watchRest } from "../../xds/rest-source.ts";
+import type { Endpoint, Node, ResourceDecoder, Watch, WatchHandler } from "../../xds/source.ts";
+import { ADS_PATH, XDS_TYPES, type XdsKind } from "../../xds/types.ts";
+import type { Logger } from "../api.ts";
+import type { ConfigSource } from "./subscription.ts";
+
+type ApiConfigSource = MessageOf<"envoy.config.core.v3.ApiConfigSource">;
+
+/** envoy.config.core.v3.ApiConfigSource.ApiType */
+const API_TYPE = { rest: 1, grpc: 2, aggregatedGrpc: 5 } as const;
+const CONNECT_TIMEOUT = 5000;
+
+export interface ConfigSourcesOptions {
+  readonly adsConfig: ApiConfigSource | undefined;
+  readonly node: Node;
+  /** Addresses of a cluster of the bootstrap, once they are resolved. */
+  endpointsOf(cluster: string): Promise<readonly Endpoint[]>;
+  readonly clock: Clock;
+  random(): number;
+  readonly stats: StatStore;
+  logger(component: string): Logger;
+  /** What else is wrong with a resource, such as fields without support; throws. */
+  readonly check: (resource: MessageOf<"envoy.config.cluster.v3.Cluster">) => void;
+}
+
+/** Opens what ConfigSources describe: the one ADS stream, streams per type, REST polling, files. */
+export class ConfigSources {
+  readonly #options: ConfigSourcesOptions;
+  readonly #decode: ResourceDecoder;
+  readonly #log: Logger;
+  readonly #clients = new Set<AdsClient>();
+  #ads: AdsClient | undefined;
+
+  constructor(options: ConfigSourcesOptions) {
+    this.#options = options;
+    this.#log = options.logger("config");
+    this.#decode = (type, packed) => {
+      const resources = decodeResources(type, packed);
+      for (const { message } of resources) options.check(message as never);
+      return resources;
+    };
+  }
+
+  /** Throws an Error if the source cannot be had. */
+  watch(source: ConfigSource, kind: XdsKind, name: string | undefined, handler: WatchHandler): Watch {
+    const specifier = source.configSourceSpecifier;
+    const { clock } = this.#options;
+    const common = { type: XDS_TYPES[kind], name, clock, decode: this.#decode };
+    switch (specifier.case) {
+      case "ads":
+        return this.#adsClient().watch(kind, name, handler);
+      case "apiConfigSource":
+        return this.#watchApi(specifier.value, kind, name, handler);
+      case "pathConfigSource": {
+        const { path, watchedDirectory } = specifier.value;
+        return watchFile({ ...common, path, watchedDirectory: watchedDirectory?.path }, handler);
+      }
+      case "path":
+        return watchFile({ ...common, path: specifier.value, watchedDirectory: undefined }, handler);
+      default:
+        throw new Error(
+          `a config source for ${kind} must be one of ads, api_config_source, path_config_source`,
+        );
+    }
+  }
+
+  close(): void {
+    for (const client of this.#clients) client.close();
+  }
+
+  #watchApi(api: ApiConfigSource, kind: XdsKind, name: string | undefined, handler: WatchHandler): Watch {
+    const { clock, node, random } = this.#options;
+    const type = XDS_TYPES[kind];
+    switch (api.apiType) {
+      case API_TYPE.rest: {
+        const cluster = api.clusterNames[0];
+        if (cluster === undefined) throw new Error("a REST api_config_source must have a cluster name");
+        if (api.refreshDelay === undefined)
+          throw new Error("refresh_delay is required for REST API configuration sources");
+        const options = {
+          type,
+          name,
+          node,
+          cluster,
+          endpoints: () => this.#options.endpointsOf(cluster),
+          clock,
+          random,
+          decode: this.#decode,
+          refreshDelay: durationMs(api.refreshDelay),
+          requestTimeout: durationMs(api.requestTimeout, 1000),
+        };
+        return watchRest(options, handler);
+      }
+      case API_TYPE.grpc: {
+        const client = this.#client(api, type.streamPath);
+        const watch = client.watch(kind, name, handler);
+        return {
+          close: () => {
+            watch.close();
+            client.close();
+            this.#clients.delete(client);
+          },
+        };
+      }
+      case API_TYPE.aggregatedGrpc:
+        return this.#adsClient().watch(kind, name, handler);
+      default:
+        throw new Error(`api_type ${api.apiType} is not supported: choose GRPC, REST or ads`);
+    }
+  }
+
+  #adsClient(): AdsClient {
+    const { adsConfig } = this.#options;
+    if (adsConfig === undefined)
+      throw new Error("ADS is used but the bootstrap has no dynamic_resources.ads_config");
+    this.#ads ??= this.#client(adsConfig, ADS_PATH);
+    return this.#ads;
+  }
+
+  #client(api: ApiConfigSource, path: string): AdsClient {
+    const { clock, node, random, stats } = this.#options;
+    const clusters = clustersOf(api);
+    const connected = stats.gauge("control_plane.connected_state");
+    stats.counter("control_plane.rate_limit_enforced");
+    stats.gauge("control_plane.pending_requests");
+    const client = new AdsClient({
+      path,
+      node,
+      endpoints: async () => {
+        const all = await Promise.all(clusters.map((cluster) => this.#options.endpointsOf(cluster)));
+        return all.flat();
+      },
+      grpc: {
+        authority: authorityOf(api) ?? clusters[0]!,
+        connectTimeout: CONNECT_TIMEOUT,
+        metadata: metadataOf(api),
+      },
+      clock,
+      random,
+      decode: this.#decode,
+      onState: (up, detail) => {
+        if (!up) this.#log.warn(`${path} gRPC config stream to ${clusters.join(", ")} closed: ${detail}`);
+        else if (connected.value === 0)
+          this.#log.info(`${path} gRPC config stream to ${clusters.join(", ")} is up`);
+        connected.set(up ? 1 : 0);
+      },
+    });
+    this.#clients.add(client);
+    return client;
+  }
+}
+
+/** Clusters of a gRPC source, in order of preference. Throws an Error if there is none. */
+export function clustersOf(api: ApiConfigSource): string[] {
+  const names = api.grpcServices.map(({ targetSpecifier: target }) => {
+    if (target.case !== "envoyGrpc") throw new Error("grpc_services: only envoy_grpc is supported");
+    return target.value.clusterName;
+  });
+  const all = [...names, ...api.clusterNames];
+  if (all.length === 0) throw new Error("a gRPC config source must name at least one cluster");
+  return all;
+}
+
+function authorityOf(api: ApiConfigSource): string | undefined {
+  const target = api.grpcServices[0]?.targetSpecifier;
+  return target?.case === "envoyGrpc" && target.value.authority !== "" ? target.value.authority : undefined;
+}
+
+function metadataOf(api: ApiConfigSource): Record<string, string> {
+  const initial = api.grpcServices[0]?.initialMetadata ?? [];
+  return Object.fromEntries(initial.map(({ key, value }) => [key.toLowerCase(), value]));
+}

@@ -1,0 +1,97 @@
+// The one place where the main thread finds the other parts of the proxy; they are loaded when a proxy starts.
+import { TimerWheel } from "../../base/timer-wheel.ts";
+import type { Clock } from "../../base/clock.ts";
+import { NetContext } from "../../net/net-context.ts";
+import type { Ledger } from "../../proto/ledger.ts";
+import type { MessageOf } from "../../proto/registry.ts";
+import { StatStore } from "../../stats/stat-store.ts";
+import type { Extensions, FactoryContext, Logger } from "../api.ts";
+import { mainLedger } from "./ledger.ts";
+
+/** Dry runs of what workers do with resources: each throws an Error with Envoy's text. */
+export interface Checks {
+  listener(message: MessageOf<"envoy.config.listener.v3.Listener">): void;
+  cluster(message: MessageOf<"envoy.config.cluster.v3.Cluster">): void;
+  routes(message: MessageOf<"envoy.config.route.v3.RouteConfiguration">): void;
+}
+
+export interface Parts {
+  readonly extensions: Extensions;
+  readonly ledgers: readonly Ledger[];
+  checks(context: FactoryContext): Checks;
+}
+
+/** URL of the module that workers run. */
+export const WORKER_URL: URL = new URL(
+  import.meta.url.endsWith(".ts") ? "../worker.ts" : "../worker.js",
+  import.meta.url,
+);
+
+/** Loads them. @param manifest extension manifest instead of the built-in one, as a file URL */
+export async function loadParts(manifest?: string): Promise<Parts> {
+  const [module, builtIns, listener, routes, clusters, ...ledgers] = await Promise.all([
+    (manifest === undefined ? import("../../extensions/index.ts") : import(manifest)) as Promise<{
+      extensions: Extensions;
+    }>,
+    import("../built-ins.ts"),
+    import("../listener/check-listener.ts"),
+    import("../router/route-table.ts"),
+    optional<{ checkCluster(m: object, e: Extensions, c: FactoryContext): void }>(
+      "../upstream/check-cluster.ts",
+    ),
+    ...["hcm", "listener", "upstream", "router", "formatter"].map((area) =>
+      optional<Record<string, Ledger>>(`../${area}/ledger.ts`),
+    ),
+  ]);
+  const extensions = builtIns.withBuiltIns(module.extensions);
+  return {
+    extensions,
+    ledgers: [
+      mainLedger,
+      ...ledgers.flatMap((each) => Object.values(each ?? {})),
+      ...extensionLedgers(extensions),
+    ],
+    checks: (context) => ({
+      listener: (message) => listener.checkListener(message, extensions, context),
+      cluster: (message) => clusters?.checkCluster(message, extensions, context),
+      routes: (message) => void routes.compileRouteTable(message, { extensions, factory: context }),
+    }),
+  };
+}
+
+/** The context in which resources are tried out: nothing that happens there is seen elsewhere. */
+export function checkContext(options: {
+  readonly clock: Clock;
+  readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  readonly localIp: string;
+  logger(component: string): Logger;
+}): FactoryContext {
+  const { clock, node, localIp, logger } = options;
+  return {
+    clock,
+    wheel: new TimerWheel(clock),
+    net: new NetContext(),
+    stats: new StatStore(() => undefined),
+    clusters: { get: () => undefined },
+    runtime: { number: (_key, fallback) => fallback, fraction: () => false },
+    logger,
+    random: Math.random,
+    node,
+    workerIndex: -1,
+    localIp,
+  };
+}
+
+function extensionLedgers(extensions: Extensions): Ledger[] {
+  const { http, network, lb, accessLog } = extensions;
+  return [...http, ...network, ...lb, ...accessLog].map(({ ledger }) => ledger);
+}
+
+async function optional<T>(path: string): Promise<T | undefined> {
+  try {
+    return (await import(new URL(path, import.meta.url).href)) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}

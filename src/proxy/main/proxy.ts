@@ -1,0 +1,333 @@
+import { systemClock, type Clock } from "../../base/clock.ts";
+import { encode } from "../../proto/registry.ts";
+import { reportUnsupported } from "../../proto/unsupported.ts";
+import { MergedStats } from "../../stats/merged-stats.ts";
+import { StatStore } from "../../stats/stat-store.ts";
+import type { AdminHost, ServerState } from "../admin/admin-host.ts";
+import type { Bootstrap } from "../bootstrap.ts";
+import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS } from "../link.ts";
+import type { ProxyOptions } from "../options.ts";
+import { HostResolver } from "../upstream/host-resolver.ts";
+import { ClusterManager } from "./cluster-manager.ts";
+import { commandLine } from "./command-line.ts";
+import { ConfigSources } from "./config-sources.ts";
+import { adminReports } from "./admin-view.ts";
+import { ListenerManager } from "./listener-manager.ts";
+import { localIp } from "./local-ip.ts";
+import { parseLogLevel } from "./log-format.ts";
+import { checkContext, WORKER_URL, type Parts } from "./parts.ts";
+import { PortHolder } from "./port-holder.ts";
+import type { ProcessLog } from "./process-log.ts";
+import { checkRouteClusters, checkStaticRoutes } from "./route-clusters.ts";
+import { RouteManager } from "./route-manager.ts";
+import { RuntimeLayers } from "./runtime-layers.ts";
+import { declareServerStats, openConnections, takeSnapshot } from "./server-stats.ts";
+import { WorkerPool } from "./worker-pool.ts";
+
+/** How often a draining proxy looks whether its last connection is gone, in milliseconds. */
+const DRAIN_POLL = 50;
+/** How long a shutdown waits for open connections unless --drain-time-s says otherwise, in milliseconds. */
+const SHUTDOWN_TIME = 30_000;
+
+export interface ProxySetup {
+  readonly options: ProxyOptions;
+  readonly bootstrap: Bootstrap;
+  readonly concurrency: number;
+  readonly log: ProcessLog;
+  readonly manifest?: string;
+  readonly clock?: Clock;
+}
+
+/** A proxy's main thread: owns the managers and the workers, and is what the admin endpoints talk to. */
+export class Proxy {
+  readonly clusters: ClusterManager;
+  readonly listeners: ListenerManager;
+  readonly routes: RouteManager;
+  /** Resolves with the exit code once everything is closed. */
+  readonly closed: Promise<number>;
+  readonly #setup: ProxySetup;
+  readonly #clock: Clock;
+  readonly #parts: Parts;
+  readonly #merged = new MergedStats();
+  readonly #stats: StatStore;
+  readonly #texts = new Map<string, string>();
+  readonly #pool: WorkerPool;
+  readonly #ports: PortHolder;
+  readonly #sources: ConfigSources;
+  readonly #runtime: RuntimeLayers;
+  readonly #drainState = new SharedArrayBuffer(4);
+  readonly #hostStates = new SharedArrayBuffer(MAX_HOSTS * HOST_WORDS * 4);
+  readonly #startedAt: number;
+  readonly #exit = Promise.withResolvers<number>();
+  #phase: "PRE_INITIALIZING" | "INITIALIZING" | "LIVE" = "PRE_INITIALIZING";
+  #healthcheckFailed = false;
+  #draining = false;
+  #closing = false;
+
+  /** Starts the workers. Throws an Error if the runtime's layers cannot be read. */
+  constructor(setup: ProxySetup, parts: Parts) {
+    const { options, bootstrap, concurrency, log } = setup;
+    this.#setup = setup;
+    this.#parts = parts;
+    this.#clock = setup.clock ?? systemClock;
+    this.#startedAt = this.#clock.now();
+    this.closed = this.#exit.promise;
+    this.#stats = new StatStore((update) => this.#merged.update("main", update));
+    declareServerStats(this.#merged, concurrency);
+    this.#runtime = new RuntimeLayers(bootstrap.layeredRuntime, bootstrap.node?.cluster ?? "");
+    this.#ports = new PortHolder(options.restartEpoch > 0);
+    this.#pool = this.#startWorkers();
+    const node = bootstrap.node!;
+    const checks = parts.checks(
+      checkContext({
+        clock: this.#clock,
+        node: { id: node.id, cluster: node.cluster, zone: node.locality?.zone ?? "" },
+        localIp: localIp(options.localAddressIpVersion),
+        logger: (component) => log.logger(component),
+      }),
+    );
+    this.#sources = new ConfigSources({
+      adsConfig: bootstrap.dynamicResources?.adsConfig,
+      node,
+      endpointsOf: (cluster) => this.clusters.endpointsOf(cluster),
+      clock: this.#clock,
+      random: Math.random,
+      stats: this.#stats,
+      logger: (component) => log.logger(component),
+      check: (message) => this.#refuseUnsupported(message),
+    });
+    const common = {
+      open: this.#sources.watch.bind(this.#sources),
+      broadcast: this.#pool.broadcast.bind(this.#pool),
+      stats: this.#stats,
+      merged: this.#merged,
+      texts: this.#texts,
+      clock: this.#clock,
+      logger: (component: string) => log.logger(component),
+    };
+    const exists = (cluster: string): boolean => this.clusters.clusters.has(cluster);
+    this.clusters = new ClusterManager({
+      ...common,
+      check: (message) => checks.cluster(message),
+      resolver: (events) =>
+        new HostResolver({ ...common, hostStates: this.#hostStates, random: Math.random }, events),
+    });
+    this.routes = new RouteManager({
+      ...common,
+      check: (message) => {
+        checks.routes(message);
+        checkRouteClusters(message, false, exists);
+      },
+      forget: (name) => this.#pool.forgetRoutes(name),
+    });
+    this.listeners = new ListenerManager({
+      ...common,
+      routes: this.routes,
+      ports: this.#ports,
+      check: (message) => {
+        checks.listener(message);
+        checkStaticRoutes(message, exists);
+      },
+      workers: concurrency,
+      drainTime: options.drainTime,
+    });
+    this.#setGlobals(concurrency);
+  }
+
+  /** Milliseconds since the start. */
+  get uptime(): number {
+    return this.#clock.now() - this.#startedAt;
+  }
+
+  get state(): ServerState {
+    return this.#draining || this.#healthcheckFailed ? "DRAINING" : this.#phase;
+  }
+
+  /** Takes over the static resources. Throws an Error with all that is wrong. */
+  addStatic(): void {
+    const { clusters, listeners } = this.#setup.bootstrap.staticResources ?? { clusters: [], listeners: [] };
+    const log = this.#setup.log.logger("config");
+    const problems: string[] = [];
+    const attempt = (what: () => void): void => {
+      try {
+        what();
+      } catch (error) {
+        problems.push((error as Error).message);
+      }
+    };
+    log.info(`loading ${clusters.length} cluster(s)`);
+    for (const cluster of clusters) attempt(() => this.clusters.addStatic(cluster));
+    log.info(`loading ${listeners.length} listener(s)`);
+    for (const listener of listeners) attempt(() => this.listeners.addStatic(listener));
+    if (problems.length > 0) throw new Error(problems.join("\n"));
+  }
+
+  /** Clusters, then listeners, then traffic. Rejects if a static listener cannot listen. */
+  async start(): Promise<void> {
+    const { bootstrap, log } = this.#setup;
+    this.#pool.broadcast({ kind: "runtime", values: this.#runtime.merged() });
+    await this.clusters.initialise(bootstrap.dynamicResources?.cdsConfig);
+    if (this.#closing) return;
+    this.#phase = "INITIALIZING";
+    log.logger("main").info("all clusters initialized. initializing init manager");
+    await this.listeners.initialise(bootstrap.dynamicResources?.ldsConfig);
+    await this.#pool.ready;
+    if (this.#closing) return;
+    log.logger("config").info("all dependencies initialized. starting workers");
+    await this.listeners.serve();
+    this.#stats.gauge("listener_manager.workers_started").set(1);
+    this.#phase = "LIVE";
+    this.#stats.histogram("server.initialization_time_ms").record(this.uptime);
+    log.logger("main").info("starting main dispatch loop");
+  }
+
+  /** Stops accepting, lets open connections finish, then closes. A second call closes at once. */
+  drain(): void {
+    const { options, log } = this.#setup;
+    if (this.#draining || this.#phase !== "LIVE") return void this.close();
+    this.#draining = true;
+    this.#setDrainState();
+    this.#pool.broadcast({ kind: "stop-listening", inboundOnly: false });
+    const time = options.drainTimeGiven ? options.drainTime : SHUTDOWN_TIME;
+    const deadline = this.#clock.now() + time;
+    log.logger("main").info(`shutting down: draining connections for at most ${time / 1000} s`);
+    const look = (): void => {
+      const open = openConnections(this.#merged.snapshot());
+      const late = this.#clock.now() >= deadline;
+      if (late && open > 0)
+        log.logger("main").warn(`closing ${open} connection(s) that did not finish in time`);
+      if (open > 0 && !late) this.#clock.after(DRAIN_POLL, look);
+      else void this.close();
+    };
+    // Stats of the last requests come with the workers' next messages.
+    this.#clock.after(DRAIN_POLL, look);
+  }
+
+  /** Closes everything now. */
+  async close(code = 0): Promise<number> {
+    if (this.#closing) return this.closed;
+    this.#closing = true;
+    this.clusters.close();
+    this.listeners.close();
+    this.routes.close();
+    this.#sources.close();
+    await this.#pool.stop();
+    this.#ports.close();
+    this.#setup.log.logger("main").info("exiting");
+    this.#exit.resolve(code);
+    return this.closed;
+  }
+
+  /** What the admin endpoints are given. */
+  adminHost(): AdminHost {
+    const { bootstrap, options, log, concurrency } = this.#setup;
+    return {
+      bootstrap,
+      node: bootstrap.node!,
+      commandLine: commandLine(options, concurrency),
+      uptime: () => this.uptime,
+      state: () => this.state,
+      stats: () => takeSnapshot(this.#merged, this.#stats, this.state, this.uptime),
+      textReadouts: () => this.#texts,
+      resetCounters: () => this.#merged.resetCounters(),
+      ...adminReports(this.clusters, this.listeners, this.routes, this.#hostStates),
+      setHealthcheckFailed: (failed) => {
+        this.#healthcheckFailed = failed;
+        this.#setDrainState();
+      },
+      drainListeners: (how) => this.#drainListeners(how),
+      quit: () => void this.close(),
+      logLevels: () => new Map(Object.entries(log.levels())),
+      setLogLevel: (logger, text) => this.#setLogLevel(logger, text),
+      runtimeLayers: () => this.#runtime.layers(),
+      modifyRuntime: (values) => this.#modifyRuntime(values),
+      reopenLogs: () => this.reopenLogs(),
+    };
+  }
+
+  /** Opens access logs and the process log anew, after rotation. */
+  reopenLogs(): void {
+    this.#setup.log.reopen();
+    this.#pool.broadcast({ kind: "reopen-logs" });
+  }
+
+  #startWorkers(): WorkerPool {
+    const { options, bootstrap, concurrency, log, manifest } = this.#setup;
+    return new WorkerPool({
+      url: WORKER_URL,
+      init: {
+        concurrency,
+        bootstrap: encode("envoy.config.bootstrap.v3.Bootstrap", bootstrap),
+        breakers: new SharedArrayBuffer(MAX_CLUSTERS * BREAKER_WORDS * 4),
+        hostStates: this.#hostStates,
+        drainState: this.#drainState,
+        logLevels: this.#logLevels(),
+        logPath: options.logPath,
+        localIp: localIp(options.localAddressIpVersion),
+        ...(manifest === undefined ? {} : { manifest }),
+      },
+      stats: this.#merged,
+      log,
+      clock: this.#clock,
+      onMessage: (_worker, message) => this.listeners.onWorker(message),
+      onCrash: () => {
+        this.#stats.counter("server.worker_crashes").inc();
+        this.listeners.onWorkerGone();
+      },
+    });
+  }
+
+  #refuseUnsupported(message: Parameters<typeof reportUnsupported>[0]): void {
+    const found = reportUnsupported(message, this.#parts.ledgers);
+    if (found.length === 0) return;
+    const text = found.map(({ path, message: problem }) => `${problem} (at ${path})`).join("; ");
+    if (!this.#setup.options.allowUnsupported) throw new Error(text);
+    this.#stats.counter("server.dynamic_unsupported_fields").add(found.length);
+    this.#setup.log.logger("config").warn(text);
+  }
+
+  #drainListeners(how: { graceful: boolean; skipExit: boolean; inboundOnly: boolean }): void {
+    const stop = (): void => this.#pool.broadcast({ kind: "stop-listening", inboundOnly: how.inboundOnly });
+    if (!how.graceful && !how.skipExit) return stop();
+    this.#draining = true;
+    this.#setDrainState();
+    if (!how.skipExit) this.#clock.after(this.#setup.options.drainTime, stop);
+  }
+
+  #setDrainState(): void {
+    new Int32Array(this.#drainState)[0] = this.#draining || this.#healthcheckFailed ? 1 : 0;
+  }
+
+  #setLogLevel(component: string | undefined, text: string): void {
+    const { log } = this.#setup;
+    const level = parseLogLevel(text);
+    if (level === undefined) throw new Error("unknown logger level");
+    if (component === undefined) log.setAll(level);
+    else if (!log.setLevel(component, level)) throw new Error("unknown logger name");
+    this.#pool.broadcast({ kind: "log-levels", levels: this.#logLevels() });
+  }
+
+  #logLevels(): Record<string, string> {
+    const { log, options } = this.#setup;
+    return { "": options.logLevel, ...log.levels() };
+  }
+
+  #modifyRuntime(values: Readonly<Record<string, string>>): void {
+    if (!this.#runtime.modify(Object.entries(values))) throw new Error("No admin layer specified");
+    this.#setGlobals(this.#setup.concurrency);
+    this.#stats.counter("runtime.load_success").inc();
+    this.#pool.broadcast({ kind: "runtime", values: this.#runtime.merged() });
+  }
+
+  #setGlobals(concurrency: number): void {
+    const server = this.#stats.scope("server.");
+    server.gauge("concurrency").set(concurrency);
+    server.gauge("hot_restart_epoch").set(this.#setup.options.restartEpoch);
+    server.gauge("hot_restart_generation").set(this.#setup.options.restartEpoch + 1);
+    server.gauge("version").set(Number(this.#setup.bootstrap.statsServerVersionOverride ?? 0));
+    const runtime = this.#stats.scope("runtime.");
+    runtime.gauge("num_keys").set(Object.keys(this.#runtime.merged()).length);
+    runtime.gauge("num_layers").set(this.#runtime.layers().length);
+    runtime.gauge("admin_overrides_active").set(this.#runtime.overrides > 0 ? 1 : 0);
+  }
+}

@@ -1,0 +1,141 @@
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../../base/clock.ts";
+import type { MergedStats } from "../../stats/merged-stats.ts";
+import type { FromWorker, ToWorker, WorkerInit } from "../link.ts";
+import type { ProcessLog } from "./process-log.ts";
+import { ReplayLog } from "./replay-log.ts";
+
+/** Waiting times before a crashed worker is replaced, in milliseconds: doubling, back to the first after a quiet minute. */
+const RESTART_MIN = 100;
+const RESTART_MAX = 10_000;
+const QUIET = 60_000;
+/** How long workers may take to flush and exit, in milliseconds. */
+const EXIT_TIMEOUT = 2000;
+
+export interface WorkerPoolOptions {
+  readonly url: URL;
+  readonly init: Omit<WorkerInit, "index">;
+  readonly stats: MergedStats;
+  readonly log: ProcessLog;
+  readonly clock: Clock;
+  /** What a worker says, apart from stats, logs and readiness. */
+  onMessage(worker: number, message: FromWorker): void;
+  /** A worker died and will be replaced; `detail` says why it died. */
+  onCrash(worker: number, detail: string): void;
+}
+
+interface Slot {
+  readonly index: number;
+  worker: Worker | undefined;
+  generation: number;
+  ready: boolean;
+  backoff: number;
+  startedAt: number;
+}
+
+/** The workers: starts them, replaces crashed ones and tells new ones what the others were told. */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #slots: Slot[] = [];
+  readonly #replay = new ReplayLog();
+  readonly #allReady = Promise.withResolvers<void>();
+  #stopping = false;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    for (let index = 0; index < options.init.concurrency; index++) {
+      const slot = {
+        index,
+        worker: undefined,
+        generation: 0,
+        ready: false,
+        backoff: RESTART_MIN,
+        startedAt: 0,
+      };
+      this.#slots.push(slot);
+      this.#spawn(slot);
+    }
+  }
+
+  get size(): number {
+    return this.#slots.length;
+  }
+
+  /** Resolves when every worker was ready once. */
+  get ready(): Promise<void> {
+    return this.#allReady.promise;
+  }
+
+  /** Tells all workers, and those that come later. */
+  broadcast(message: ToWorker): void {
+    this.#replay.record(message);
+    for (const slot of this.#slots) if (slot.ready) slot.worker!.postMessage(message);
+  }
+
+  /** Tells all workers that route configurations of this name are not needed any longer. */
+  forgetRoutes(name: string): void {
+    this.broadcast({ kind: "routes", name, bytes: undefined });
+    this.#replay.forgetRoutes(name);
+  }
+
+  /** Lets workers flush and exit; ends those that do not. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const exits = this.#slots.flatMap(({ worker }) => {
+      if (worker === undefined) return [];
+      worker.postMessage({ kind: "exit" } satisfies ToWorker);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => void worker.terminate(), EXIT_TIMEOUT);
+      worker.once("exit", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      return [promise];
+    });
+    await Promise.all(exits);
+  }
+
+  #spawn(slot: Slot): void {
+    const { url, init, clock } = this.#options;
+    const thread = `worker_${slot.index}#${++slot.generation}`;
+    slot.startedAt = clock.now();
+    const workerData: WorkerInit = { ...init, index: slot.index };
+    const worker = new Worker(url, { workerData, name: `worker_${slot.index}` });
+    slot.worker = worker;
+    let reason = "";
+    worker.on("message", (message: FromWorker) => this.#onMessage(slot, thread, message));
+    worker.on(
+      "error",
+      (error) => (reason = error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    );
+    worker.on("exit", (code) =>
+      this.#onExit(slot, thread, reason === "" ? `it exited with code ${code}` : reason),
+    );
+  }
+
+  #onMessage(slot: Slot, thread: string, message: FromWorker): void {
+    if (message.kind === "stats") this.#options.stats.update(thread, message.update);
+    else if (message.kind === "log") {
+      this.#options.log.fromWorker(message.level, message.component, message.message);
+    } else if (message.kind === "ready") {
+      slot.ready = true;
+      for (const each of this.#replay.messages()) slot.worker!.postMessage(each);
+      if (this.#slots.every(({ ready, generation }) => ready || generation > 1)) this.#allReady.resolve();
+    } else this.#options.onMessage(slot.index, message);
+  }
+
+  #onExit(slot: Slot, thread: string, reason: string): void {
+    slot.worker = undefined;
+    slot.ready = false;
+    this.#options.stats.retire(thread);
+    if (this.#stopping) return;
+    const { clock, log } = this.#options;
+    if (clock.now() - slot.startedAt > QUIET) slot.backoff = RESTART_MIN;
+    log.critical("main", `worker ${slot.index} crashed, replacing it in ${slot.backoff} ms: ${reason}`);
+    this.#options.onCrash(slot.index, reason);
+    clock.after(slot.backoff, () => {
+      if (!this.#stopping) this.#spawn(slot);
+    });
+    slot.backoff = Math.min(RESTART_MAX, slot.backoff * 2);
+  }
+}

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import test, { type TestContext } from "node:test";
+import { FakeClock } from "../base/fake-clock.ts";
+import { encodeFrame, FrameDecoder } from "../grpc/frame.ts";
+import { create, decode, encode, packNew, type MessageOf } from "../proto/registry.ts";
+import { AdsClient } from "./ads-client.ts";
+import { decodeResources } from "./decode-resources.ts";
+import type { WatchHandler } from "./source.ts";
+import { ADS_PATH, XDS_TYPES, type XdsKind } from "./types.ts";
+
+type Request = MessageOf<"envoy.service.discovery.v3.DiscoveryRequest">;
+
+/** An ADS server that shows requests one by one and says what it is told to say. */
+class Server {
+  readonly port: number;
+  readonly #server: http2.Http2Server;
+  readonly #sessions = new Set<http2.ServerHttp2Session>();
+  #requests: Request[] = [];
+  #wanted: ((request: Request) => void)[] = [];
+  #stream: http2.ServerHttp2Stream | undefined;
+
+  static async start(t: TestContext): Promise<Server> {
+    const server = http2.createServer();
+    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+    const started = new Server(server);
+    t.after(() => started.close());
+    return started;
+  }
+
+  private constructor(server: http2.Http2Server) {
+    this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
+    server.on("session", (session) => this.#sessions.add(session));
+    server.on("stream", (stream) => {
+      this.#stream = stream;
+      stream.respond({ ":status": 200, "content-type": "application/grpc" });
+      stream.on("error", () => undefined);
+      const decoder = new FrameDecoder();
+      stream.on("data", (chunk: Buffer) => {
+        for (const bytes of decoder.push(chunk)) {
+          const request = decode("envoy.service.discovery.v3.DiscoveryRequest", bytes);
+          const wanted = this.#wanted.shift();
+          if (wanted === undefined) this.#requests.push(request);
+          else wanted(request);
+        }
+      });
+    });
+  }
+
+  next(): Promise<Request> {
+    const request = this.#requests.shift();
+    return request === undefined
+      ? new Promise((resolve) => this.#wanted.push(resolve))
+      : Promise.resolve(request);
+  }
+
+  send(kind: XdsKind, version: string, nonce: string, resources: ReturnType<typeof packNew>[]): void {
+    const response = create("envoy.service.discovery.v3.DiscoveryResponse", {
+      versionInfo: version,
+      nonce,
+      typeUrl: XDS_TYPES[kind].typeUrl,
+      resources,
+    });
+    this.#stream!.write(encodeFrame(encode("envoy.service.discovery.v3.DiscoveryResponse", response)));
+  }
+
+  breakStream(): void {
+    this.#stream!.close(2);
+  }
+
+  close(): void {
+    for (const session of this.#sessions) session.destroy();
+    this.#server.close();
+  }
+}
+
+function client(t: TestContext, server: Server, clock: FakeClock, states: boolean[] = []): AdsClient {
+  const ads = new AdsClient({
+    path: ADS_PATH,
+    node: create("envoy.config.core.v3.Node", { id: "n", cluster: "c" }),
+    endpoints: async () => [{ host: "127.0.0.1", port: server.port }],
+    grpc: { authority: "xds", connectTimeout: 1000 },
+    clock,
+    random: () => 0.5,
+    decode: decodeResources,
+    onState: (up) => states.push(up),
+  });
+  t.after(() => ads.close());
+  return ads;
+}
+
+const quiet = (onResources: WatchHandler["onResources"] = () => undefined): WatchHandler => ({
+  onAttempt: () => undefined,
+  onResources,
+  onFailure: () => undefined,
+});
+
+const cluster = (name: string) => packNew("envoy.config.cluster.v3.Cluster", { name });
+
+test("AdsClient asks for endpoints before it acknowledges the clusters that need them", async (t) => {
+  const server = await Server.start(t);
+  const ads = client(t, server, new FakeClock());
+  ads.watch(
+    "cds",
+    undefined,
+    quiet((resources) => {
+      for (const { name } of resources) ads.watch("eds", name, quiet());
+    }),
+  );
+  const first = await server.next();
+  assert.equal(first.typeUrl, XDS_TYPES.cds.typeUrl);
+  assert.equal(first.node?.id, "n");
+  assert.deepEqual(first.resourceNames, []);
+  server.send("cds", "v1", "n1", [cluster("b"), cluster("a")]);
+  const second = await server.next();
+  assert.equal(second.typeUrl, XDS_TYPES.eds.typeUrl);
+  assert.deepEqual(second.resourceNames, ["a", "b"]);
+  assert.equal(second.node?.id, "n");
+  const third = await server.next();
+  assert.equal(third.typeUrl, XDS_TYPES.cds.typeUrl);
+  assert.deepEqual([third.versionInfo, third.responseNonce, third.errorDetail], ["v1", "n1", undefined]);
+});
+
+test("AdsClient rejects what breaks a rule or what a watch throws at, and keeps the version", async (t) => {
+  const server = await Server.start(t);
+  const ads = client(t, server, new FakeClock());
+  let refuse = true;
+  const seen: string[] = [];
+  ads.watch("cds", undefined, {
+    onAttempt: () => undefined,
+    onResources: (resources) => {
+      if (refuse) throw new Error("Error adding/updating cluster(s) a: no");
+      seen.push(...resources.map(({ name }) => name));
+    },
+    onFailure: (kind, detail) => seen.push(`${kind}: ${detail}`),
+  });
+  await server.next();
+  server.send("cds", "v1", "n1", [cluster("a")]);
+  const nack = await server.next();
+  assert.deepEqual([nack.versionInfo, nack.responseNonce], ["", "n1"]);
+  assert.equal(nack.errorDetail?.code, 13);
+  assert.equal(nack.errorDetail?.message, "Error adding/updating cluster(s) a: no");
+  refuse = false;
+  server.send("cds", "v2", "n2", [cluster("a")]);
+  assert.equal((await server.next()).versionInfo, "v2");
+  server.send("cds", "v3", "n3", [cluster("")]);
+  const invalid = await server.next();
+  assert.deepEqual([invalid.versionInfo, invalid.responseNonce], ["v2", "n3"]);
+  assert.match(
+    invalid.errorDetail!.message,
+    /Proto constraint validation failed \(ClusterValidationError\.Name/,
+  );
+  assert.equal(seen[1], "a");
+});
+
+test("AdsClient opens a new stream after a broken one, with names and versions but without nonces", async (t) => {
+  const server = await Server.start(t);
+  const clock = new FakeClock();
+  const states: boolean[] = [];
+  const ads = client(t, server, clock, states);
+  const failed = Promise.withResolvers<string>();
+  ads.watch("eds", "x", { ...quiet(), onFailure: (kind) => failed.resolve(kind) });
+  assert.deepEqual((await server.next()).resourceNames, ["x"]);
+  server.send("eds", "7", "n1", [
+    packNew("envoy.config.endpoint.v3.ClusterLoadAssignment", { clusterName: "x" }),
+  ]);
+  assert.equal((await server.next()).versionInfo, "7");
+  server.breakStream();
+  assert.equal(await failed.promise, "connection");
+  assert.deepEqual(states, [true, false]);
+  clock.advance(249);
+  clock.advance(2);
+  const again = await server.next();
+  assert.deepEqual([again.resourceNames, again.versionInfo, again.responseNonce], [["x"], "7", ""]);
+});
+
+test("AdsClient sends fewer names when a watch closes", async (t) => {
+  const server = await Server.start(t);
+  const ads = client(t, server, new FakeClock());
+  const a = ads.watch("rds", "a", quiet());
+  ads.watch("rds", "b", quiet());
+  assert.deepEqual((await server.next()).resourceNames, ["a", "b"]);
+  a.close();
+  assert.deepEqual((await server.next()).resourceNames, ["b"]);
+});
