@@ -8,12 +8,19 @@ import { FilterSlot } from "./filter-slot.ts";
 import type { HcmConfig } from "./hcm-config.ts";
 import type { PipelineOwner } from "./pipeline.ts";
 import { grpcReplyHeaders, isGrpcRequest, localReplyHeaders } from "./local-reply.ts";
-import { checkRequest } from "./request-checks.ts";
-import { mutateRequestHeaders } from "./request-headers.ts";
+import { checkRequest, NO_UPGRADE, type Refusal } from "./request-checks.ts";
+import { hasBadNomination, isUpgrade, mutateRequestHeaders } from "./request-headers.ts";
 import { RequestPipeline } from "./request-pipeline.ts";
 import { mutateResponseHeaders, setConnectionHeader } from "./response-headers.ts";
 import { ResponsePipeline } from "./response-pipeline.ts";
 import { StreamTimers, type TimedStream } from "./stream-timers.ts";
+
+const BAD_CONNECTION: CodecError = {
+  status: 400,
+  body: "Bad Request",
+  details: "http1.connection_header_rejected",
+  protocolError: true,
+};
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -96,14 +103,16 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#timers.touch();
     this.#timers.headersArrived();
     if (end) this.#requestEnded();
-    const refusal = checkRequest(headers, this.#config, this.#owner!.info.localPort);
-    if (refusal !== undefined) {
-      const stat = refusal.stat;
-      if (stat !== undefined) this.#config.stats.counters[stat].inc();
-      this.sendLocalReply(refusal);
-      return;
+    if (hasBadNomination(headers)) {
+      info.requestHeaders = undefined;
+      return this.onCodecError(BAD_CONNECTION);
     }
-    mutateRequestHeaders(headers, info, this.#owner!.info, this.#config);
+    const refusal = checkRequest(headers, this.#config, this.#owner!.info.localPort);
+    if (refusal !== undefined) return this.#refuse(refusal);
+    const upgrade = isUpgrade(headers);
+    mutateRequestHeaders(headers, info, this.#owner!.info, this.#config, upgrade);
+    if (upgrade || (headers.method === "CONNECT" && this.route !== undefined))
+      return this.#refuse(NO_UPGRADE);
     this.#createFilters();
     this.#request.sendHeaders(0, headers, end);
   }
@@ -336,6 +345,11 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   }
 
   // ---- helpers -----------------------------------------------------------------------------------------------------
+
+  #refuse(refusal: Refusal): void {
+    if (refusal.stat !== undefined) this.#config.stats.counters[refusal.stat].inc();
+    this.sendLocalReply(refusal);
+  }
 
   #requestEnded(): void {
     this.requestComplete = true;

@@ -3,8 +3,6 @@ import type { LocalReply } from "../api.ts";
 import type { HcmConfig } from "./hcm-config.ts";
 import { stripPort, stripTrailingDot } from "./host-normalization.ts";
 import { needsNormalization, normalizePath } from "./path-normalization.ts";
-import { hasBadNomination, isUpgrade } from "./request-headers.ts";
-import { ResponseFlag } from "../response-flags.ts";
 
 /** A request that is refused before any filter, and the counter that it raises. */
 export interface Refusal extends LocalReply {
@@ -23,21 +21,18 @@ const NOT_RELATIVE: Refusal = {
   stat: "downstream_rq_non_relative_path",
 };
 const BAD_PATH: Refusal = { status: 400, details: "path_normalization_failed", close: true, stat: "downstream_rq_failed_path_normalization" }; // prettier-ignore
-const NO_UPGRADE: Refusal = { status: 403, details: "upgrade_failed", close: true, stat: "downstream_rq_ws_on_non_ws_route" }; // prettier-ignore
-const BAD_CONNECTION: Refusal = {
-  status: 400,
-  body: "Bad Request",
-  details: "http1.connection_header_rejected",
-  flags: ResponseFlag.DownstreamProtocolError,
-  close: true,
-};
+/** Upgrades that are not configured; found out when the request's headers are in order. */
+export const NO_UPGRADE: Refusal = { status: 403, details: "upgrade_failed", close: true, stat: "downstream_rq_ws_on_non_ws_route" }; // prettier-ignore
 
 /** Checks host and path and brings them into the configured form. Returns why the request is refused, if it is. */
 export function checkRequest(headers: HeaderMap, config: HcmConfig, port: number): Refusal | undefined {
-  if (hasBadNomination(headers)) return BAD_CONNECTION;
   if (headers.authority === "") return MISSING_HOST;
+  if (config.stripHostDot) headers.authority = stripTrailingDot(headers.authority);
+  if (config.stripHostPort === "any") headers.authority = stripPort(headers.authority, undefined);
+  else if (config.stripHostPort === "matching") headers.authority = stripPort(headers.authority, port);
   const path = headers.path;
-  if (path === "") return headers.method === "CONNECT" ? NO_UPGRADE : MISSING_PATH;
+  if (headers.method === "CONNECT") return undefined;
+  if (path === "") return MISSING_PATH;
   if (path.charCodeAt(0) !== 47) return NOT_RELATIVE;
   if (needsNormalization(path, config.path)) {
     const result = normalizePath(path, config.path);
@@ -45,10 +40,6 @@ export function checkRequest(headers: HeaderMap, config: HcmConfig, port: number
     if (result.kind === "redirect") return redirect(result.path);
     headers.path = result.path;
   }
-  if (config.stripHostDot) headers.authority = stripTrailingDot(headers.authority);
-  if (config.stripHostPort === "any") headers.authority = stripPort(headers.authority, undefined);
-  else if (config.stripHostPort === "matching") headers.authority = stripPort(headers.authority, port);
-  if (headers.method === "CONNECT" || isUpgrade(headers)) return NO_UPGRADE;
   return undefined;
 }
 

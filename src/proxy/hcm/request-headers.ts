@@ -42,8 +42,9 @@ export function mutateRequestHeaders(
   info: StreamInfo,
   connection: ConnectionInfo,
   config: HcmConfig,
+  upgrade: boolean,
 ): void {
-  removeHopByHop(headers);
+  removeHopByHop(headers, upgrade);
   headers.removeId(ENVOY_INTERNAL);
 
   const client = clientAddress(headers, connection, config);
@@ -88,11 +89,12 @@ export function hasBadNomination(headers: HeaderMap): boolean {
     .some((item) => FORBIDDEN_NOMINATIONS.has(item.trim()) || item.trim().startsWith(":"));
 }
 
-const FORBIDDEN_NOMINATIONS = new Set(["cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
+const FORBIDDEN_NOMINATIONS = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
 const KEPT_NOMINATIONS = new Set(["", "close", "keep-alive", "upgrade", "te", "host", "content-length"]);
 
-function removeHopByHop(headers: HeaderMap): void {
-  const connection = headers.getId(CONNECTION);
+/** An upgrade that is asked for keeps the headers that say so. */
+function removeHopByHop(headers: HeaderMap, upgrade: boolean): void {
+  const connection = upgrade ? undefined : headers.getId(CONNECTION);
   if (connection !== undefined) {
     headers.removeId(CONNECTION);
     if (connection !== "keep-alive" && connection !== "close") {
@@ -102,7 +104,7 @@ function removeHopByHop(headers: HeaderMap): void {
       }
     }
   }
-  headers.removeId(UPGRADE);
+  if (!upgrade) headers.removeId(UPGRADE);
   const te = headers.getId(TE);
   if (te !== undefined) {
     if (hasToken(te, "trailers")) headers.setId(TE, "trailers");

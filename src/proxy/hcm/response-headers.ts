@@ -29,11 +29,11 @@ export function mutateResponseHeaders(
   if (config.serverHeader === "overwrite") headers.setId(SERVER, config.serverName);
   else if (config.serverHeader === "append-if-absent" && !headers.hasId(SERVER))
     headers.addId(SERVER, config.serverName);
-  if (config.via !== "") headers.appendId(VIA, config.via, ", ");
   if (config.requestIdInResponse && request !== undefined) {
     const id = request.getId(REQUEST_ID);
     if (id !== undefined) headers.setId(REQUEST_ID, id);
   }
+  if (config.via !== "") headers.appendId(VIA, config.via, ", ");
 }
 
 /** Tells the client that the connection ends, or, to HTTP/1.0, that it stays. */
