@@ -7,8 +7,11 @@ export class EdfScheduler {
   readonly #heap: Int32Array;
   readonly #deadlines: Float64Array;
   readonly #orders: Float64Array;
+  /** A deadline is base + turns / weight: one division keeps deadlines that should be equal equal, adding up would not. */
+  readonly #bases: Float64Array;
+  readonly #turns: Float64Array;
+  readonly #weights: Float64Array;
   #size = 0;
-  #now = 0;
   #inserted = 0;
 
   /**
@@ -19,6 +22,9 @@ export class EdfScheduler {
     this.#heap = new Int32Array(weights.length);
     this.#deadlines = new Float64Array(weights.length);
     this.#orders = new Float64Array(weights.length);
+    this.#bases = new Float64Array(weights.length);
+    this.#turns = new Float64Array(weights.length);
+    this.#weights = Float64Array.from(weights);
     let sum = 0;
     for (const weight of weights) if (weight > 0) sum += weight;
     const skipped = Math.floor(phase * sum);
@@ -29,7 +35,7 @@ export class EdfScheduler {
       // What a whole number of picks each comes to is skipped at once, the rest is picked below.
       const picked = Math.floor((skipped * weight) / sum);
       left -= picked;
-      this.#now = Math.max(this.#now, picked / weight);
+      this.#turns[entry] = picked + 1;
       this.#insert(entry, (picked + 1) / weight);
     }
     for (; left > 0; left--) this.advance(weights[this.peek()]!);
@@ -48,8 +54,12 @@ export class EdfScheduler {
   /** Takes the turn of the entry that `peek` showed; `weight` decides when it comes again. */
   advance(weight: number): void {
     const entry = this.#heap[0]!;
-    this.#now = this.#deadlines[entry]!;
-    this.#deadlines[entry] = this.#now + 1 / weight;
+    if (weight !== this.#weights[entry]) {
+      this.#weights[entry] = weight;
+      this.#bases[entry] = this.#deadlines[entry]!;
+      this.#turns[entry] = 0;
+    }
+    this.#deadlines[entry] = this.#bases[entry]! + ++this.#turns[entry]! / weight;
     this.#orders[entry] = this.#inserted++;
     this.#sink(0);
   }

@@ -51,7 +51,6 @@ export class DnsTarget {
   readonly #attempts: Counter;
   readonly #successes: Counter;
   readonly #failures: Counter;
-  readonly #empties: Counter;
   #cancel: (() => void) | undefined;
   #failedInARow = 0;
   #closed = false;
@@ -70,7 +69,6 @@ export class DnsTarget {
     this.#attempts = context.scope.counter("update_attempt");
     this.#successes = context.scope.counter("update_success");
     this.#failures = context.scope.counter("update_failure");
-    this.#empties = context.scope.counter("update_empty");
     void this.#resolve();
   }
 
@@ -102,7 +100,6 @@ export class DnsTarget {
     }
     this.#failedInARow = 0;
     this.#successes.inc();
-    if (records.length === 0) this.#empties.inc();
   }
 
   #delay(records: readonly DnsRecord[] | undefined): number {

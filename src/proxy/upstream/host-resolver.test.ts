@@ -267,6 +267,18 @@ describe("HostResolver with STRICT_DNS", () => {
     assert.match(rig.warnings[0]!, /DNS resolution for users.test failed: timeout/);
   });
 
+  it("takes the word of a name server that a name has no addresses", async () => {
+    const rig = new Rig();
+    rig.answers = { "users.test/4": [A] };
+    rig.set("STRICT_DNS", { loadAssignment });
+    await rig.pass(0);
+    rig.answers = {};
+    await rig.pass(5000);
+    assert.deepEqual(rig.resolver.hosts("c"), []);
+    assert.equal(rig.count("membership_total"), 0);
+    assert.equal(rig.count("membership_change"), 2);
+  });
+
   it("is initialised by a failure, and keeps asking", async () => {
     const rig = new Rig();
     rig.answers = { "users.test/4": new Error("timeout") };
@@ -331,6 +343,6 @@ describe("HostResolver with LOGICAL_DNS", () => {
     rig.answers = {};
     await rig.pass(5000);
     assert.deepEqual(rig.events, []);
-    assert.equal(rig.count("update_empty"), 1);
+    assert.equal(rig.count("update_success"), 4);
   });
 });

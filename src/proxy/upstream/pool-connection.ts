@@ -1,5 +1,6 @@
 import type { NetConnectOpts } from "node:net";
 import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
+import type { H1ClientStream } from "../../http/h1/client-stream.ts";
 import { H1ClientCodec } from "../../http/h1/client-codec.ts";
 import type { ClientCodecHandler, StreamHandler } from "../../http/stream.ts";
 import { Connection, type ConnectionHandler } from "../../net/connection.ts";
@@ -27,6 +28,16 @@ const NOBODY: StreamHandler = {
   onDrain() {},
 };
 
+/** Tells resets by our side from responses that came to their end. */
+class PoolCodec extends H1ClientCodec {
+  wasReset = false;
+
+  override streamReset(stream: H1ClientStream): void {
+    this.wasReset = true;
+    super.streamReset(stream);
+  }
+}
+
 /** One HTTP/1.1 connection of a pool, from its opening to its end. */
 export class PoolConnection
   implements ConnectionHandler, ClientCodecHandler, TimerOwner, UpstreamConnectionInfo
@@ -41,7 +52,7 @@ export class PoolConnection
   listed = false;
   readonly #pool: H1Pool;
   readonly #connection: Connection;
-  readonly #codec: H1ClientCodec;
+  readonly #codec: PoolCodec;
   readonly #timer: Timer = new Timer(this, WAIT);
   #durationTimer: Timer | null = null;
   #state = CONNECTING;
@@ -59,7 +70,7 @@ export class PoolConnection
     const { stats } = context;
     this.#start = context.clock.now();
     this.#connection = Connection.connect(target(pool), context.net, this);
-    this.#codec = new H1ClientCodec(this.#connection, this, settings.http1);
+    this.#codec = new PoolCodec(this.#connection, this, settings.http1);
     stats.cxTotal.inc();
     stats.cxHttp1Total.inc();
     stats.cxActive.inc();
@@ -152,7 +163,7 @@ export class PoolConnection
       this.#last = true;
       return;
     }
-    if (reason === "close" && !this.#peerClosed) this.#streamEnded();
+    if (reason === "close" && !this.#peerClosed && !this.#codec.wasReset) this.#streamEnded();
     this.close();
   }
 
