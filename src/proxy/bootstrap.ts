@@ -8,16 +8,12 @@ import { validateMessage, violationProblems } from "../proto/validate.ts";
 import { clustersOf } from "./main/config-sources.ts";
 import { connectionManagers } from "./main/listener-parts.ts";
 import type { ProxyOptions } from "./options.ts";
+import { ENVOY_VERSION, WEFT_VERSION } from "./version.ts";
 
 export type Bootstrap = MessageOf<"envoy.config.bootstrap.v3.Bootstrap">;
 type ConfigSource = MessageOf<"envoy.config.core.v3.ConfigSource">;
 
 const NAME = "envoy.config.bootstrap.v3.Bootstrap";
-/** Version of the program, as it is told to control planes and in /server_info. */
-export const WEFT_VERSION = "0.1.0";
-/** Version of Envoy whose configuration and behaviour this is. */
-export const ENVOY_VERSION = "1.40.0";
-
 /** A bootstrap that can be used. */
 export interface LoadedBootstrap {
   readonly bootstrap: Bootstrap;

@@ -16,6 +16,7 @@ export interface Flag {
   readonly noEffect?: string;
 }
 
+const ALWAYS_REFUSED = "unknown fields of YAML and JSON are always refused";
 const NO_HOT_RESTART = "processes are not replaced by hot restart yet";
 
 /** All flags, in the order in which Envoy's help prints them; ours are at the end. */
@@ -34,7 +35,12 @@ export const FLAGS: readonly Flag[] = [
   },
   { name: "socket-mode", kind: "text", help: "Socket file permission", noEffect: NO_HOT_RESTART },
   { name: "socket-path", kind: "text", help: "Path to hot restart socket file", noEffect: NO_HOT_RESTART },
-  { name: "disable-extensions", kind: "text", help: "Comma-separated list of extensions to disable" },
+  {
+    name: "disable-extensions",
+    kind: "text",
+    help: "Comma-separated list of extensions to disable",
+    noEffect: "extensions are chosen by the manifest",
+  },
   {
     name: "cpuset-threads",
     kind: "switch",
@@ -68,10 +74,21 @@ export const FLAGS: readonly Flag[] = [
     name: "drain-strategy",
     kind: "text",
     help: "Drain sequence behaviour, one of 'gradual' (default) or 'immediate'",
+    noEffect: "draining connections are told to close with their next response",
   },
   { name: "drain-time-s", kind: "number", help: "LDS removal and shutdown drain time in seconds" },
-  { name: "file-flush-min-size-kb", kind: "number", help: "Minimum size in KB for log flushing" },
-  { name: "file-flush-interval-msec", kind: "number", help: "Interval for log flushing in msec" },
+  {
+    name: "file-flush-min-size-kb",
+    kind: "number",
+    help: "Minimum size in KB for log flushing",
+    noEffect: "access logs have their own buffer",
+  },
+  {
+    name: "file-flush-interval-msec",
+    kind: "number",
+    help: "Interval for log flushing in msec",
+    noEffect: "access logs have their own buffer",
+  },
   { name: "service-zone", kind: "text", help: "Zone name" },
   { name: "service-node", kind: "text", help: "Node name" },
   { name: "service-cluster", kind: "text", help: "Cluster name" },
@@ -123,21 +140,25 @@ export const FLAGS: readonly Flag[] = [
     name: "ignore-unknown-dynamic-fields",
     kind: "switch",
     help: "Ignore unknown fields in dynamic configuration",
+    noEffect: ALWAYS_REFUSED,
   },
   {
     name: "reject-unknown-dynamic-fields",
     kind: "switch",
     help: "Reject unknown fields in dynamic configuration",
+    noEffect: "fields that the protobuf decoder does not know are skipped",
   },
   {
     name: "allow-unknown-static-fields",
     kind: "switch",
     help: "Allow unknown fields in static configuration",
+    noEffect: ALWAYS_REFUSED,
   },
   {
     name: "allow-unknown-fields",
     kind: "switch",
     help: "Allow unknown fields in static configuration (DEPRECATED)",
+    noEffect: ALWAYS_REFUSED,
   },
   {
     name: "config-yaml",

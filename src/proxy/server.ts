@@ -1,18 +1,8 @@
-import { writeFileSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+import { enableCompileCache, getCompileCacheDir } from "node:module";
 import type { ServerState } from "./admin/admin-host.ts";
-import {
-  BootstrapError,
-  ENVOY_VERSION,
-  loadBootstrap,
-  WEFT_VERSION,
-  type LoadedBootstrap,
-} from "./bootstrap.ts";
-import { defaultConcurrency } from "./main/cpu-count.ts";
-import { loadParts, type Parts } from "./main/parts.ts";
 import { ProcessLog } from "./main/process-log.ts";
-import { Proxy } from "./main/proxy.ts";
 import { helpText } from "./option-flags.ts";
+import { ENVOY_VERSION, WEFT_VERSION } from "./version.ts";
 import { OptionsError, parseProxyCommand, type ProxyOptions } from "./options.ts";
 
 export interface ProxyServer {
@@ -25,6 +15,8 @@ export interface ProxyServer {
   drain(): void;
   /** Closes now. */
   close(): Promise<number>;
+  /** Opens access logs and the process log anew, after rotation. */
+  reopenLogs(): void;
   /** Resolves with the exit code when everything is closed. */
   readonly closed: Promise<number>;
 }
@@ -39,52 +31,21 @@ export interface StartOptions {
 /** What of Envoy's hot restart protocol is claimed. */
 const HOT_RESTART_VERSION = "11.104";
 
-/** Starts a proxy; resolves when it is LIVE. Rejects with an Error that says all that is wrong, having closed everything. */
+/**
+ * Starts a proxy; resolves when it is LIVE. Rejects with an Error that says all that is wrong, having closed everything.
+ */
 export async function startProxy(options: ProxyOptions, start: StartOptions = {}): Promise<ProxyServer> {
-  const log = start.log ?? openLog(options);
-  const parts = await loadParts(start.manifest);
-  const { bootstrap, warnings } = loadBootstrap(options, parts.ledgers);
-  for (const warning of [...options.withoutEffect, ...warnings]) log.logger("config").warn(warning);
-  const concurrency = options.concurrency ?? defaultConcurrency();
-  log
-    .logger("main")
-    .info(`initializing epoch ${options.restartEpoch} (base id=${options.baseId}, weft ${WEFT_VERSION})`);
-  const { manifest } = start;
-  const proxy = new Proxy(
-    { options, bootstrap, concurrency, log, ...(manifest === undefined ? {} : { manifest }) },
-    parts,
-  );
-  let admin: { address: string; close(): Promise<void> } | undefined;
-  try {
-    proxy.addStatic();
-    admin = await openAdmin(proxy, bootstrap, options, log);
-    await proxy.start();
-  } catch (error) {
-    await proxy.close(1);
-    await admin?.close();
-    throw error;
-  }
-  const closed = proxy.closed.then(async (code) => {
-    await admin?.close();
-    return code;
-  });
-  return {
-    adminAddress: admin?.address,
-    listeners: () => proxy.listeners.addresses(),
-    state: () => proxy.state,
-    drain: () => proxy.drain(),
-    close: async () => {
-      void proxy.close();
-      return closed;
-    },
-    closed,
-    reopenLogs: () => proxy.reopenLogs(),
-  } as ProxyServer & { reopenLogs(): void };
+  // Everything heavy is loaded here, so that it comes from the compile cache if that was turned on.
+  const { launchProxy } = await import("./main/start-proxy.ts");
+  return launchProxy(options, start.log ?? openLog(options), start.manifest);
 }
 
 /** The command `weft proxy`: parses the arguments, runs until the end and returns the exit code. */
 export async function runProxyCommand(argv: readonly string[]): Promise<number> {
   enableCompileCache();
+  // Workers take it from the environment.
+  const cache = getCompileCacheDir();
+  if (cache !== undefined) process.env["NODE_COMPILE_CACHE"] ??= cache;
   let options: ProxyOptions;
   try {
     const command = parseProxyCommand(argv);
@@ -97,9 +58,14 @@ export async function runProxyCommand(argv: readonly string[]): Promise<number> 
   }
   const log = openLog(options);
   if (options.mode === "validate") return validate(options, log);
+  // Until there is anything to drain, a signal simply ends the process.
+  const stop = (): void => process.exit(0);
+  const early = ["SIGTERM", "SIGINT"] as const;
+  for (const signal of early) process.on(signal, stop);
   try {
-    const server = (await startProxy(options, { log })) as ProxyServer & { reopenLogs(): void };
+    const server = await startProxy(options, { log });
     if (options.mode === "init_only") return await server.close();
+    for (const signal of early) process.off(signal, stop);
     handleSignals(server, log);
     return await server.closed;
   } catch (error) {
@@ -109,18 +75,9 @@ export async function runProxyCommand(argv: readonly string[]): Promise<number> 
   }
 }
 
-/** Checks a configuration as `--mode validate` does. Throws an Error with all that is wrong. */
-export async function validateProxyConfig(options: ProxyOptions, log: ProcessLog): Promise<LoadedBootstrap> {
-  const parts: Parts = await loadParts();
-  const loaded = loadBootstrap(options, parts.ledgers);
-  const { validateResources } = await import("./main/validate-resources.ts");
-  const problems = validateResources(loaded.bootstrap, options, parts, (component) => log.logger(component));
-  if (problems.length > 0) throw new BootstrapError(problems.join("\n"));
-  return loaded;
-}
-
 async function validate(options: ProxyOptions, log: ProcessLog): Promise<number> {
   try {
+    const { validateProxyConfig } = await import("./main/start-proxy.ts");
     const { warnings } = await validateProxyConfig(options, log);
     for (const warning of warnings) log.logger("config").warn(warning);
     process.stdout.write(`configuration '${options.configPath}' OK\n`);
@@ -152,43 +109,7 @@ function openLog(options: ProxyOptions): ProcessLog {
   });
 }
 
-async function openAdmin(
-  proxy: Proxy,
-  bootstrap: LoadedBootstrap["bootstrap"],
-  options: ProxyOptions,
-  log: ProcessLog,
-): Promise<{ address: string; close(): Promise<void> } | undefined> {
-  const address = bootstrap.admin?.address?.address;
-  if (address?.case !== "socketAddress") {
-    if (bootstrap.admin?.address !== undefined) throw new Error("admin: only a socket_address is supported");
-    log.logger("main").warn("No admin address given, so no admin HTTP server started.");
-    return undefined;
-  }
-  const { startAdmin } = await import("./admin/start-admin.ts");
-  const bind = { address: address.value.address, port: address.value.portSpecifier.value as number };
-  let admin: { address: string; close(): Promise<void> };
-  try {
-    admin = await startAdmin(proxy.adminHost(), bind);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const text = code === "EADDRINUSE" ? "Address already in use (is another proxy running?)" : message;
-    throw new Error(`admin: cannot bind '${bind.address}:${bind.port}': ${text}`, { cause: error });
-  }
-  log.logger("admin").info(`admin address: ${admin.address}`);
-  if (options.adminAddressPath !== "") {
-    try {
-      writeFileSync(options.adminAddressPath, admin.address);
-    } catch (error) {
-      log.critical(
-        "admin",
-        `cannot open admin address output file ${options.adminAddressPath} for writing: ${(error as Error).message}`,
-      );
-    }
-  }
-  return admin;
-}
-
-function handleSignals(server: ProxyServer & { reopenLogs(): void }, log: ProcessLog): void {
+function handleSignals(server: ProxyServer, log: ProcessLog): void {
   const terminate = (signal: string): void => {
     log.logger("main").warn(`caught ${signal}`);
     server.drain();

@@ -33,7 +33,7 @@ class Server {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
     server.on("session", (session) => this.#sessions.add(session));
-    server.on("stream", (stream) => {
+    server.on("stream", (stream: http2.ServerHttp2Stream) => {
       this.#stream = stream;
       stream.respond({ ":status": 200, "content-type": "application/grpc" });
       stream.on("error", () => undefined);
