@@ -125,7 +125,7 @@ export interface LocalReply {
   readonly grpcStatus?: number;
   /** Close the connection after the reply even if it could be kept. */
   readonly close?: boolean;
-  /** Changes the finished head before the response filters see it: a route's header operations. */
+  /** Changes the head before content-length and content-type are set: a route's header operations. */
   readonly modify?: (headers: HeaderMap) => void;
 }
 

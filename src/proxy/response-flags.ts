@@ -1,23 +1,23 @@
 // %RESPONSE_FLAGS%: why a request did not simply get its upstream's answer (envoy/stream_info/stream_info.h).
 
-/** Bits of `StreamInfo.responseFlags`, in the order in which Envoy prints them. */
+/** Bits of `StreamInfo.responseFlags`, in the order in which Envoy prints them: what a retry adds comes first. */
 export const ResponseFlag = {
-  FailedLocalHealthCheck: 1 << 0,
-  NoHealthyUpstream: 1 << 1,
-  UpstreamRequestTimeout: 1 << 2,
-  LocalReset: 1 << 3,
-  UpstreamRemoteReset: 1 << 4,
-  UpstreamConnectionFailure: 1 << 5,
-  UpstreamConnectionTermination: 1 << 6,
-  UpstreamOverflow: 1 << 7,
-  NoRouteFound: 1 << 8,
-  DelayInjected: 1 << 9,
-  FaultInjected: 1 << 10,
-  RateLimited: 1 << 11,
-  UnauthorizedExternalService: 1 << 12,
-  RateLimitServiceError: 1 << 13,
-  DownstreamConnectionTermination: 1 << 14,
-  UpstreamRetryLimitExceeded: 1 << 15,
+  UpstreamRetryLimitExceeded: 1 << 0,
+  UpstreamOverflow: 1 << 1,
+  FailedLocalHealthCheck: 1 << 2,
+  NoHealthyUpstream: 1 << 3,
+  UpstreamRequestTimeout: 1 << 4,
+  LocalReset: 1 << 5,
+  UpstreamRemoteReset: 1 << 6,
+  UpstreamConnectionFailure: 1 << 7,
+  UpstreamConnectionTermination: 1 << 8,
+  NoRouteFound: 1 << 9,
+  DelayInjected: 1 << 10,
+  FaultInjected: 1 << 11,
+  RateLimited: 1 << 12,
+  UnauthorizedExternalService: 1 << 13,
+  RateLimitServiceError: 1 << 14,
+  DownstreamConnectionTermination: 1 << 15,
   StreamIdleTimeout: 1 << 16,
   InvalidEnvoyRequestHeaders: 1 << 17,
   DownstreamProtocolError: 1 << 18,
@@ -35,8 +35,8 @@ export const ResponseFlag = {
 } as const;
 
 const SHORT: readonly string[] = [
-  "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI", "IH", "DPE", "UMSDR",
-  "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO",
+  "URX", "UO", "LH", "UH", "UT", "LR", "UR", "UF", "UC", "NR", "DI", "FI", "RL", "UAEX",
+  "RLSE", "DC", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO",
 ]; // prettier-ignore
 const LONG: readonly string[] = Object.keys(ResponseFlag);
 

@@ -26,6 +26,7 @@ export function localReplyHeaders(
   const headers = HeaderMap.acquire();
   headers.status = reply.status;
   if (reply.headers !== undefined) for (const [name, value] of reply.headers) headers.add(name, value);
+  reply.modify?.(headers);
   if (body === undefined) return headers;
   headers.setId(CONTENT_LENGTH, String(body.length));
   if (!headers.hasId(CONTENT_TYPE)) headers.addId(CONTENT_TYPE, contentType);
@@ -40,6 +41,7 @@ export function grpcReplyHeaders(reply: LocalReply): HeaderMap {
   headers.setId(CONTENT_TYPE, "application/grpc");
   headers.setId(GRPC_STATUS, String(reply.grpcStatus ?? GRPC_STATUSES[reply.status] ?? 2));
   if (reply.body !== undefined && reply.body !== "") headers.setId(GRPC_MESSAGE, percentEncode(reply.body));
+  reply.modify?.(headers);
   return headers;
 }
 

@@ -12,6 +12,8 @@ export class DirectResponseAction {
   /** The body as text. */
   readonly body: string;
   readonly format: ((info: StreamInfo) => string) | undefined;
+  /** Of formatted bodies. */
+  readonly contentType: string;
 
   /** `maxBody` in bytes. Throws an Error with Envoy's text for a missing file or too long a body. */
   constructor(
@@ -23,6 +25,9 @@ export class DirectResponseAction {
     this.body = config.body === undefined ? "" : readBody(config.body, maxBody ?? DEFAULT_MAX_BODY);
     this.format =
       config.bodyFormat === undefined ? undefined : compileSubstitutionFormat(config.bodyFormat, operators);
+    this.contentType =
+      config.bodyFormat?.contentType ||
+      (config.bodyFormat?.format.case === "jsonFormat" ? "application/json" : "text/plain");
   }
 }
 

@@ -26,22 +26,12 @@ export interface ForwardAction {
   readonly timeout: number;
   /** Milliseconds; undefined = the connection manager's. */
   readonly idleTimeout: number | undefined;
-  readonly maxStreamDuration: MaxStreamDuration | undefined;
   readonly retryPolicy: RetryPolicy;
   readonly priority: RoutingPriority;
   readonly attemptCountInRequest: boolean;
   readonly attemptCountInResponse: boolean;
   /** Bytes of a request kept for retries; undefined = the connection's limit. */
   readonly bufferLimit: number | undefined;
-}
-
-/** Route settings that replace the connection manager's max_stream_duration. All in milliseconds. */
-export interface MaxStreamDuration {
-  /** Undefined = the connection manager's; 0 = none. */
-  readonly max: number | undefined;
-  /** Undefined = grpc-timeout is not looked at; 0 = no upper bound. */
-  readonly grpcMax: number | undefined;
-  readonly grpcOffset: number;
 }
 
 /** Compiles what a RouteAction says besides the choice of the cluster. */
@@ -65,22 +55,10 @@ export function compileForwardAction(
     appendForwardedHost: config.appendXForwardedHost,
     timeout: durationMs(config.timeout, DEFAULT_TIMEOUT),
     idleTimeout: durationMs(config.idleTimeout, undefined),
-    maxStreamDuration: compileMaxStreamDuration(config.maxStreamDuration),
     retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
     priority: config.priority === 1 ? 1 : 0,
     attemptCountInRequest: virtualHost.includeRequestAttemptCount,
     attemptCountInResponse: virtualHost.includeAttemptCountInResponse,
     bufferLimit,
-  };
-}
-
-function compileMaxStreamDuration(
-  config: RouteActionConfig["maxStreamDuration"],
-): MaxStreamDuration | undefined {
-  if (config === undefined) return undefined;
-  return {
-    max: durationMs(config.maxStreamDuration, undefined),
-    grpcMax: durationMs(config.grpcTimeoutHeaderMax, undefined),
-    grpcOffset: durationMs(config.grpcTimeoutHeaderOffset, 0),
   };
 }

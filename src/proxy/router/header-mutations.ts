@@ -29,19 +29,41 @@ interface Addition {
   readonly keepEmpty: boolean;
 }
 
-/** What one level of the configuration does to the headers: removals first, then additions in order. */
+/**
+ * What one level of the configuration does to the headers. Removals come first; then all new values are made, so that
+ * none sees another; then headers are overwritten, and at last added.
+ */
 export class HeaderMutations {
   readonly #additions: readonly Addition[];
   readonly #removals: readonly string[];
+  /** Values of the request at hand; undefined = leave this one out. */
+  readonly #values: (string | undefined)[];
 
   constructor(additions: readonly Addition[], removals: readonly string[]) {
     this.#additions = additions;
     this.#removals = removals;
+    this.#values = additions.map(() => undefined);
   }
 
   apply(headers: HeaderMap, info: StreamInfo): void {
+    const additions = this.#additions;
+    const values = this.#values;
     for (let i = 0; i < this.#removals.length; i++) headers.remove(this.#removals[i]!);
-    for (let i = 0; i < this.#additions.length; i++) add(headers, info, this.#additions[i]!);
+    for (let i = 0; i < additions.length; i++) values[i] = valueOf(additions[i]!, headers, info);
+    for (let i = 0; i < additions.length; i++) {
+      const { action, id, name } = additions[i]!;
+      const value = values[i];
+      if (value === undefined || action < OVERWRITE_IF_EXISTS_OR_ADD) continue;
+      if (id === 0) headers.set(name, value);
+      else headers.setId(id, value);
+    }
+    for (let i = 0; i < additions.length; i++) {
+      const { action, id, name } = additions[i]!;
+      const value = values[i];
+      if (value === undefined || action >= OVERWRITE_IF_EXISTS_OR_ADD) continue;
+      if (id === 0) headers.add(name, value);
+      else headers.addId(id, value);
+    }
   }
 }
 
@@ -86,17 +108,14 @@ function compileAddition(option: HeaderValueOption, operators: readonly Operator
   };
 }
 
-function add(headers: HeaderMap, info: StreamInfo, addition: Addition): void {
-  const exists = addition.id === 0 ? headers.has(addition.name) : headers.hasId(addition.id);
-  if (addition.action === ADD_IF_ABSENT && exists) return;
-  if (addition.action === OVERWRITE_IF_EXISTS && !exists) return;
+function valueOf(addition: Addition, headers: HeaderMap, info: StreamInfo): string | undefined {
+  const { action, id, name } = addition;
+  if (action === ADD_IF_ABSENT || action === OVERWRITE_IF_EXISTS) {
+    const exists = id === 0 ? headers.has(name) : headers.hasId(id);
+    if (exists !== (action === OVERWRITE_IF_EXISTS)) return undefined;
+  }
   const value = addition.literal ?? addition.format(info);
-  if (value === "" && !addition.keepEmpty) return;
-  if (addition.action === OVERWRITE_IF_EXISTS_OR_ADD || addition.action === OVERWRITE_IF_EXISTS) {
-    if (addition.id === 0) headers.set(addition.name, value);
-    else headers.setId(addition.id, value);
-  } else if (addition.id === 0) headers.add(addition.name, value);
-  else headers.addId(addition.id, value);
+  return value === "" && !addition.keepEmpty ? undefined : value;
 }
 
 function isFixed(name: string): boolean {

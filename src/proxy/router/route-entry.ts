@@ -1,6 +1,7 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Route, StreamInfo } from "../api.ts";
+import type { ClusterHandles } from "./cluster-handles.ts";
 import type { DirectResponseAction } from "./direct-response-action.ts";
 import type { ForwardAction } from "./forward-action.ts";
 import type { HeaderMutations } from "./header-mutations.ts";
@@ -37,6 +38,8 @@ export class RouteEntry implements Route {
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
   readonly hostRewrite: HostRewrite | undefined;
   readonly matchedLength: number;
+  /** The router's memory: stats of the cluster that the last request went to. */
+  handles: ClusterHandles | undefined = undefined;
   readonly #requestMutations: readonly HeaderMutations[];
   readonly #responseMutations: readonly HeaderMutations[];
   readonly #perFilter: PerFilterConfigs;
@@ -61,11 +64,6 @@ export class RouteEntry implements Route {
 
   filterDisabled(filterName: string): boolean {
     return this.#perFilter.disabled(filterName);
-  }
-
-  /** Whether `mutateResponse` does anything. */
-  get mutatesResponse(): boolean {
-    return this.#responseMutations.length > 0;
   }
 
   mutateRequest(headers: HeaderMap, info: StreamInfo): void {

@@ -1,8 +1,8 @@
 import type { Ledger } from "../../proto/ledger.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import type { HttpFilterContext } from "../api.ts";
-import { ClusterStatsCache } from "./cluster-stats.ts";
+import type { FilterStream, HttpFilterContext } from "../api.ts";
 import { RouterStats } from "./router-stats.ts";
+import { RouterStream } from "./router-stream.ts";
 
 /** What of the router's own configuration is read. */
 export const routerFilterLedger: Ledger = {
@@ -18,13 +18,15 @@ export const routerFilterLedger: Ledger = {
 export class RouterConfig {
   readonly context: HttpFilterContext;
   readonly stats: RouterStats;
-  readonly clusterStats: ClusterStatsCache;
+  /** Whether response codes and times are counted per cluster. */
+  readonly dynamicStats: boolean;
   /** No x-envoy-* headers are added. */
   readonly suppressEnvoyHeaders: boolean;
   /** Headers whose value must be valid, else 400. */
   readonly strictHeaders: readonly string[];
   /** An x-envoy-expected-rq-timeout-ms that came in is the timeout. */
   readonly respectExpectedTimeout: boolean;
+  readonly #idle: RouterStream[] = [];
 
   constructor(
     config: Messages["envoy.extensions.filters.http.router.v3.Router"],
@@ -32,9 +34,21 @@ export class RouterConfig {
   ) {
     this.context = context;
     this.stats = new RouterStats(context.scope);
-    this.clusterStats = new ClusterStatsCache(config.dynamicStats ?? true);
+    this.dynamicStats = config.dynamicStats ?? true;
     this.suppressEnvoyHeaders = config.suppressEnvoyHeaders;
     this.strictHeaders = config.strictCheckHeaders.map((name) => name.toLowerCase());
     this.respectExpectedTimeout = config.respectExpectedRqTimeout;
   }
+
+  /** A router for one request. */
+  open(stream: FilterStream): RouterStream {
+    return (this.#idle.pop() ?? new RouterStream(this)).begin(stream);
+  }
+
+  /** Takes back a router whose request is over. */
+  recycle(stream: RouterStream): void {
+    if (this.#idle.length < IDLE_LIMIT) this.#idle.push(stream);
+  }
 }
+
+const IDLE_LIMIT = 1024;

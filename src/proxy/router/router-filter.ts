@@ -1,6 +1,5 @@
 import type { HttpFilterDef } from "../api.ts";
 import { RouterConfig, routerFilterLedger } from "./router-config.ts";
-import { RouterStream } from "./router-stream.ts";
 
 /** envoy.filters.http.router: answers by the matched route, or forwards to its cluster. */
 export const routerFilter: HttpFilterDef<"envoy.extensions.filters.http.router.v3.Router"> = {
@@ -10,6 +9,6 @@ export const routerFilter: HttpFilterDef<"envoy.extensions.filters.http.router.v
   terminal: true,
   create(message, context) {
     const config = new RouterConfig(message, context);
-    return (stream) => new RouterStream(config, stream);
+    return (stream) => config.open(stream);
   },
 };

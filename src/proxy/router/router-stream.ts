@@ -1,57 +1,494 @@
-import type { FilterStream, HeaderMap, HttpFilter, Verdict } from "../api.ts";
-import { ResponseFlag } from "../api.ts";
-import type { RouterConfig } from "./router-config.ts";
+import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
+import { knownHeaderId } from "../../http/header-name.ts";
+import type { ResetReason } from "../../http/stream.ts";
+import {
+  ResponseFlag,
+  type FilterStream,
+  type HeaderMap,
+  type Host,
+  type HttpFilter,
+  type PickContext,
+  type UpstreamConnectionInfo,
+  type Verdict,
+} from "../api.ts";
+import { clusterHandles, type ClusterHandles } from "./cluster-handles.ts";
+import { directReply } from "./direct-reply.ts";
+import type { ForwardAction } from "./forward-action.ts";
+import { KeptBody } from "./kept-body.ts";
+import { OVERLOADED, refuse } from "./refuse.ts";
+import { RequestTimeouts, setExpectedTimeout } from "./request-timeouts.ts";
+import { resetBody, resetDetails, resetReasonFlag } from "./reset-reason.ts";
+import { RetryState } from "./retry-state.ts";
+import { rewriteHost, rewriteRequest } from "./rewrite-request.ts";
 import type { RouteEntry } from "./route-entry.ts";
+import type { RouterConfig } from "./router-config.ts";
+import { AttemptTimer, UpstreamAttempt, type AttemptOwner } from "./upstream-attempt.ts";
 
-/** The router on one request. */
-export class RouterStream implements HttpFilter {
+const INTERNAL = knownHeaderId("x-envoy-internal");
+const ALT_RESPONSE = knownHeaderId("x-envoy-upstream-rq-timeout-alt-response");
+const ALT_STAT_NAME = knownHeaderId("x-envoy-upstream-alt-stat-name");
+const ATTEMPT_COUNT = knownHeaderId("x-envoy-attempt-count");
+const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
+
+const GLOBAL_TIMEOUT = 1;
+const RETRY = 2;
+const NO_HOSTS: readonly Host[] = [];
+
+/**
+ * The router on one request: sends it to its cluster, again if need be, and the answer back. Pooled: after
+ * `onDestroy` the object serves another request, so nothing is touched after a call that may end the stream.
+ */
+export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickContext {
+  // What balancers see.
+  headers: HeaderMap | undefined;
+  hash: bigint | undefined;
+  tried: Host[] | readonly Host[] = NO_HOSTS;
+  maxReselections = 0;
+
   readonly #config: RouterConfig;
-  readonly #stream: FilterStream;
+  readonly #attempt: UpstreamAttempt;
+  readonly #retry: RetryState;
+  readonly #timeouts = new RequestTimeouts();
+  readonly #body = new KeptBody();
+  readonly #globalTimer: Timer = new Timer(this, GLOBAL_TIMEOUT);
+  readonly #retryTimer: Timer = new Timer(this, RETRY);
+  readonly #modifyReply = (headers: HeaderMap): void => this.#finishReply(headers);
+  #stream!: FilterStream;
+  #route: RouteEntry | undefined;
+  #action: ForwardAction | undefined;
+  #handles: ClusterHandles | undefined;
+  #attempts = 0;
+  #timeoutStatus = 504;
+  #isInternal = false;
+  /** All of the request has come. */
+  #requestEnded = false;
+  /** When it had, by the thread's clock; 0 = not yet. */
+  #completeTime = 0;
+  #responding = false;
+  /** Answered or given up: what still comes is dropped. */
+  #done = false;
+  #requestPaused = false;
+  #responsePaused = false;
+  #serial = 0;
 
-  constructor(config: RouterConfig, stream: FilterStream) {
+  constructor(config: RouterConfig) {
+    const { clock, wheel } = config.context;
     this.#config = config;
-    this.#stream = stream;
+    this.#attempt = new UpstreamAttempt(this, wheel);
+    this.#retry = new RetryState({ random: () => config.context.random(), wall: () => clock.wall() });
   }
 
-  onRequestHeaders(headers: HeaderMap, _end: boolean): Verdict {
+  /** Begins a new request. */
+  begin(stream: FilterStream): this {
+    this.#stream = stream;
+    return this;
+  }
+
+  // ---- from the client ---------------------------------------------------------------------------------------------
+
+  onRequestHeaders(headers: HeaderMap, end: boolean): Verdict {
+    const { stats, context } = this.#config;
+    stats.total.inc();
     const route = this.#stream.route as RouteEntry | undefined;
+    this.#route = route;
     if (route === undefined) {
-      this.#config.stats.noRoute.inc();
-      this.#stream.sendLocalReply({
-        status: 404,
-        details: "route_not_found",
-        flags: ResponseFlag.NoRouteFound,
-      });
+      stats.noRoute.inc();
+      this.#reply(404, "", "route_not_found", ResponseFlag.NoRouteFound);
       return "stop";
     }
     const action = route.action;
-    if (action.kind === "forward") {
-      this.#stream.sendLocalReply({
-        status: 503,
-        details: "cluster_not_found",
-        flags: ResponseFlag.NoClusterFound,
-      });
+    if (action.kind !== "forward") {
+      stats.directResponse.inc();
+      this.#done = true;
+      const keep = !this.#config.suppressEnvoyHeaders;
+      this.#stream.sendLocalReply(
+        directReply(route, action, headers, this.#stream.info, keep, this.#modifyReply),
+      );
       return "stop";
     }
-    const redirected = action.kind === "redirect" ? action.location(headers) : "";
+    const name = action.clusterHeader === "" ? route.clusterName : (headers.get(action.clusterHeader) ?? "");
+    const cluster = name === "" ? undefined : context.clusters.get(name);
+    if (cluster === undefined) {
+      stats.noCluster.inc();
+      this.#reply(action.clusterNotFoundStatus, "", "cluster_not_found", ResponseFlag.NoClusterFound);
+      return "stop";
+    }
+    if (route.handles?.cluster !== cluster) route.handles = clusterHandles(cluster);
+    this.#handles = route.handles;
+    this.#action = action;
+    this.#stream.info.upstreamCluster = cluster.observabilityName;
+    this.#isInternal = headers.hasId(INTERNAL) && headers.getId(INTERNAL) === "true";
+    const refusal = refuse(headers, route.handles, this.#config, this.#isInternal, this.#modifyReply);
+    if (refusal !== undefined) {
+      this.#done = true;
+      this.#stream.sendLocalReply(refusal);
+      return "stop";
+    }
+    this.#prepare(headers, route, action);
+    this.#requestEnded = end;
+    const serial = this.#serial;
+    this.#start();
+    if (end && serial === this.#serial) this.#requestComplete();
+    return "stop";
+  }
+
+  onRequestData(chunk: Buffer, end: boolean): Verdict {
+    if (this.#done) return "stop";
+    const attempt = this.#attempt;
+    const body = this.#body;
+    const limit = this.#bufferLimit();
+    if (this.#retry.enabled) {
+      if (body.bytes + chunk.length > limit) {
+        if (this.#abandonRetries()) return "stop";
+      } else body.add(chunk);
+    }
+    if (attempt.ready) {
+      if (!attempt.data(chunk, end) && !end) this.#pauseRequest();
+    } else {
+      if (!this.#retry.enabled) body.add(chunk);
+      if (body.bytes > limit && !end) this.#pauseRequest();
+    }
+    if (end) this.#requestComplete();
+    return "stop";
+  }
+
+  onRequestTrailers(trailers: HeaderMap): Verdict {
+    if (this.#done) return "stop";
+    this.#body.trailers = trailers;
+    if (this.#attempt.ready) this.#attempt.trailers(trailers);
+    this.#requestComplete();
+    return "stop";
+  }
+
+  onResponseDrain(): void {
+    if (!this.#responsePaused) return;
+    this.#responsePaused = false;
+    this.#handles!.resumedReading.inc();
+    this.#attempt.resume();
+  }
+
+  onDestroy(): void {
+    this.#serial++;
+    this.#cleanUp();
+    this.#attempt.abort();
+    this.#body.clear();
+    this.headers = undefined;
+    this.tried = NO_HOSTS;
+    this.maxReselections = this.#attempts = this.#completeTime = 0;
+    this.#route = this.#action = this.#handles = undefined;
+    this.#requestEnded = this.#responding = this.#done = this.#requestPaused = this.#responsePaused = false;
+    this.#config.recycle(this);
+  }
+
+  // ---- from the upstream -------------------------------------------------------------------------------------------
+
+  onAttemptReady(connection: UpstreamConnectionInfo): void {
+    const { info, requestHeaders } = this.#stream;
+    const attempt = this.#attempt;
+    const body = this.#body;
+    const { chunks, trailers } = body;
+    info.upstreamLocalAddress = connection.localAddress;
+    info.upstreamProtocol = connection.protocol;
+    info.firstUpstreamByteSent = this.#config.context.clock.now();
+    const ended = this.#requestEnded;
+    attempt.headers(requestHeaders, ended && chunks.length === 0 && trailers === undefined);
+    let blocked = false;
+    for (let i = 0; i < chunks.length; i++) {
+      const last = ended && trailers === undefined && i === chunks.length - 1;
+      blocked = !attempt.data(chunks[i]!, last) || blocked;
+    }
+    if (ended && trailers !== undefined) attempt.trailers(trailers);
+    if (!this.#retry.enabled) body.clearBody();
+    attempt.armReadyTimers(
+      this.#action!.retryPolicy.perTryIdleTimeout,
+      this.#handles!.cluster.maxStreamDuration ?? 0,
+    );
+    if (ended) {
+      info.lastUpstreamByteSent = info.firstUpstreamByteSent;
+      attempt.armPerTry(this.#timeouts.perTry);
+    } else if (blocked) this.#pauseRequest();
+    else this.#resumeRequest();
+  }
+
+  onAttemptInterim(status: number, headers: HeaderMap): void {
+    this.#stream.respondInterim(status, headers);
+  }
+
+  onAttemptHeaders(headers: HeaderMap, end: boolean): void {
+    const { info } = this.#stream;
+    const now = this.#config.context.clock.now();
+    const status = headers.status;
+    const host = this.#attempt.host!;
+    info.firstUpstreamByteReceived = now;
+    host.countResult?.(status >= 500 ? "error" : "success");
+    const verdict = this.#retry.onHeaders(headers);
+    if (verdict === "retry") {
+      this.#handles!.countRetried(status);
+      if (end) this.#attempt.finish();
+      else this.#attempt.abort();
+      headers.release();
+      this.#scheduleRetry();
+      return;
+    }
+    if (verdict === "limit") info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
+    else if (verdict === "overflow") info.setFlag(ResponseFlag.UpstreamOverflow);
+    this.#retry.disable();
+    this.#body.clearBody();
+    if (this.#completeTime !== 0 && !this.#config.suppressEnvoyHeaders)
+      headers.setId(SERVICE_TIME, String(Math.floor(now - this.#completeTime)));
+    if (this.#config.dynamicStats) this.#handles!.countResponse(status, this.#isInternal);
+    info.responseCode = status;
+    info.responseHeaders = headers;
+    info.responseCodeDetails = "via_upstream";
+    this.#responding = true;
+    this.#finishReply(headers);
+    if (end) this.#complete(now);
+    this.#stream.respondHeaders(headers, end);
+  }
+
+  onAttemptData(chunk: Buffer, end: boolean): void {
+    if (end) {
+      this.#complete(this.#config.context.clock.now());
+      this.#stream.respondData(chunk, true);
+      return;
+    }
+    const serial = this.#serial;
+    if (this.#stream.respondData(chunk, false) || serial !== this.#serial || this.#responsePaused) return;
+    this.#responsePaused = true;
+    this.#handles!.pausedReading.inc();
+    this.#attempt.pause();
+  }
+
+  onAttemptTrailers(trailers: HeaderMap): void {
+    this.#complete(this.#config.context.clock.now());
+    this.#stream.respondTrailers(trailers);
+  }
+
+  onAttemptReset(reason: ResetReason, detail: string): void {
+    const { info } = this.#stream;
+    const attempt = this.#attempt;
+    if (reason !== "overflow") attempt.host?.countResult?.("error");
+    if (detail !== "" && !this.#responding) info.upstreamTransportFailureReason = detail;
+    if (!this.#responding && this.#tryAgain(reason)) return;
+    const status = reason === "protocol-error" ? 502 : 503;
+    this.#countAbort(status);
+    this.#reply(
+      status,
+      resetBody(reason, this.#attempts > 1),
+      resetDetails(reason, detail, this.#responding),
+      resetReasonFlag(reason),
+      reason === "overflow" && !this.#config.suppressEnvoyHeaders,
+    );
+  }
+
+  onAttemptDrain(): void {
+    this.#handles!.drained.inc();
+    this.#resumeRequest();
+  }
+
+  onAttemptTimer(kind: number): void {
+    const handles = this.#handles!;
+    const attempt = this.#attempt;
+    if (kind === AttemptTimer.MaxDuration) {
+      handles.maxDurationReached.inc();
+      attempt.abort();
+      if (!this.#responding && this.#tryAgain("local-reset")) return;
+      const details = "upstream_max_stream_duration_reached";
+      const flag = ResponseFlag.UpstreamMaxStreamDurationReached;
+      this.#reply(this.#requestEnded ? 504 : 408, "upstream max stream duration reached", details, flag);
+      return;
+    }
+    const idle = kind === AttemptTimer.PerTryIdle;
+    (idle ? handles.perTryIdleTimeout : handles.perTryTimeout).inc();
+    attempt.host?.countResult?.("timeout");
+    attempt.abort();
+    if (!this.#responding && this.#tryAgain("local-reset")) return;
+    this.#countAbort(this.#timeoutStatus);
+    this.#replyTimeout(idle ? "upstream_per_try_idle_timeout" : "upstream_per_try_timeout");
+  }
+
+  onTimer(kind: number): void {
+    if (kind === RETRY) {
+      this.#retryNow();
+      return;
+    }
+    const attempt = this.#attempt;
+    this.#handles!.timeout.inc();
+    if (attempt.active) {
+      attempt.host?.countResult?.("timeout");
+      if (!attempt.responding) this.#countAbort(this.#timeoutStatus);
+      attempt.abort();
+    }
+    this.#replyTimeout("response_timeout");
+  }
+
+  // ---- helpers -----------------------------------------------------------------------------------------------------
+
+  /** Everything between the choice of the cluster and that of the host. */
+  #prepare(headers: HeaderMap, route: RouteEntry, action: ForwardAction): void {
+    const { suppressEnvoyHeaders, respectExpectedTimeout } = this.#config;
+    const { info } = this.#stream;
+    const timeouts = this.#timeouts;
+    timeouts.begin(action.timeout, action.retryPolicy, headers, respectExpectedTimeout);
+    const expected = timeouts.expected(0);
+    if (expected > 0 && !suppressEnvoyHeaders) setExpectedTimeout(headers, expected);
+    this.#timeoutStatus = headers.removeId(ALT_RESPONSE) ? 204 : 504;
+    headers.removeId(ALT_STAT_NAME);
+    this.#attempts = info.upstreamAttemptCount = 1;
+    if (action.attemptCountInRequest) headers.setId(ATTEMPT_COUNT, "1");
+    route.mutateRequest(headers, info);
+    rewriteRequest(headers, info, route, !suppressEnvoyHeaders);
+    this.#retry.begin(action.retryPolicy, this.#handles!, action.priority, headers);
+    this.headers = headers;
+  }
+
+  /** Chooses a host and starts a try there. May answer at once. */
+  #start(): void {
+    const { info, requestHeaders } = this.#stream;
+    const action = this.#action!;
+    const { cluster } = this.#handles!;
+    const host = cluster.pick(this);
+    if (host === undefined) {
+      this.#countAbort(503);
+      this.#reply(503, "no healthy upstream", "no_healthy_upstream", ResponseFlag.NoHealthyUpstream);
+      return;
+    }
+    info.upstreamHost = host.address;
+    info.upstreamHostName = host.hostname;
+    if (action.autoHostRewrite && host.hostname !== "") {
+      const keepOriginal = this.#attempts === 1 && !this.#config.suppressEnvoyHeaders;
+      const append = this.#attempts === 1 && action.appendForwardedHost;
+      rewriteHost(requestHeaders, host.hostname, keepOriginal, append);
+    }
+    if (action.retryPolicy.reselections > 0 && this.#retry.enabled) this.tried = [...this.tried, host];
+    this.#attempt.start(cluster, host, action.priority);
+  }
+
+  #requestComplete(): void {
+    const { clock, wheel } = this.#config.context;
+    this.#requestEnded = true;
+    this.#completeTime = clock.now();
+    const { global, perTry } = this.#timeouts;
+    if (global > 0) wheel.arm(this.#globalTimer, global);
+    if (!this.#attempt.ready) return;
+    this.#stream.info.lastUpstreamByteSent = this.#completeTime;
+    this.#attempt.armPerTry(perTry);
+  }
+
+  /** Whether the try that failed is followed by another. */
+  #tryAgain(reason: ResetReason): boolean {
+    const verdict = this.#retry.onReset(reason, this.#attempt.started);
+    if (verdict === "retry") {
+      this.#scheduleRetry();
+      return true;
+    }
+    const { info } = this.#stream;
+    if (verdict === "limit") info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
+    else if (verdict === "overflow") info.setFlag(ResponseFlag.UpstreamOverflow);
+    return false;
+  }
+
+  #scheduleRetry(): void {
+    this.#config.context.wheel.arm(this.#retryTimer, this.#retry.backOff());
+  }
+
+  #retryNow(): void {
+    const headers = this.#stream.requestHeaders;
+    const { suppressEnvoyHeaders, context } = this.#config;
+    const action = this.#action!;
+    this.#attempts++;
+    this.#stream.info.upstreamAttemptCount = this.#attempts;
+    if (action.attemptCountInRequest) headers.setId(ATTEMPT_COUNT, String(this.#attempts));
+    const elapsed = this.#completeTime === 0 ? 0 : context.clock.now() - this.#completeTime;
+    const expected = this.#timeouts.expected(elapsed);
+    if (expected > 0 && !suppressEnvoyHeaders) setExpectedTimeout(headers, expected);
+    this.maxReselections = action.retryPolicy.reselections;
+    this.#start();
+  }
+
+  /** The body grew too large to be sent again. Returns whether that is the end: no try is under way. */
+  #abandonRetries(): boolean {
+    this.#handles!.retryOrShadowAbandoned.inc();
+    this.#retry.disable();
+    if (!this.#attempt.active) {
+      const text = "exceeded request buffer limit while retrying upstream";
+      this.#reply(507, text, "request_payload_exceeded_retry_buffer_limit", 0);
+      return true;
+    }
+    if (this.#attempt.ready) this.#body.clearBody();
+    return false;
+  }
+
+  #bufferLimit(): number {
+    const own = this.#action?.bufferLimit;
+    return own ?? Math.min(this.#stream.bufferLimit, this.#handles!.cluster.bufferLimit);
+  }
+
+  #pauseRequest(): void {
+    if (this.#requestPaused) return;
+    this.#requestPaused = true;
+    this.#handles!.backedUp.inc();
+    this.#stream.pauseRequest();
+  }
+
+  #resumeRequest(): void {
+    if (!this.#requestPaused) return;
+    this.#requestPaused = false;
+    this.#stream.resumeRequest();
+  }
+
+  /** The response is complete. */
+  #complete(now: number): void {
+    const { info } = this.#stream;
+    const attempt = this.#attempt;
+    this.#done = true;
+    info.lastUpstreamByteReceived = now;
+    info.upstreamWireBytesReceived = attempt.wireBytesReceived;
+    info.upstreamWireBytesSent = attempt.wireBytesSent;
+    attempt.finish();
+    this.#cleanUp();
+    if (this.#completeTime !== 0 && this.#config.dynamicStats)
+      this.#handles!.recordTime(Math.floor(now - this.#completeTime), this.#isInternal);
+  }
+
+  #cleanUp(): void {
+    const { wheel } = this.#config.context;
+    wheel.disarm(this.#globalTimer);
+    wheel.disarm(this.#retryTimer);
+    this.#retry.release();
+  }
+
+  /** Counts an answer of our own as the cluster's, unless its response has begun. */
+  #countAbort(status: number): void {
+    if (!this.#responding && this.#config.dynamicStats)
+      this.#handles!.countResponse(status, this.#isInternal);
+  }
+
+  #replyTimeout(details: string): void {
+    const body = this.#timeoutStatus === 504 ? "upstream request timeout" : "";
+    this.#reply(this.#timeoutStatus, body, details, ResponseFlag.UpstreamRequestTimeout);
+  }
+
+  #reply(status: number, body: string, details: string, flags: number, overloaded = false): void {
+    this.#done = true;
+    this.#cleanUp();
+    this.#attempt.abort();
     this.#stream.sendLocalReply({
-      status: action.status,
-      body: action.kind === "direct" ? action.body : "",
-      details: "direct_response",
-      headers: redirected === "" ? [] : [["location", redirected]],
+      status,
+      body,
+      details,
+      flags,
+      headers: overloaded ? OVERLOADED : undefined,
+      modify: this.#modifyReply,
     });
-    return "stop";
   }
 
-  onRequestData(_chunk: Buffer, _end: boolean): Verdict {
-    return "stop";
+  /** What the route does to every response, local ones included. */
+  #finishReply(headers: HeaderMap): void {
+    const route = this.#route;
+    if (route === undefined) return;
+    route.mutateResponse(headers, this.#stream.info);
+    if (this.#action?.attemptCountInResponse === true && this.#attempts > 0)
+      headers.setId(ATTEMPT_COUNT, String(this.#attempts));
   }
-
-  onRequestTrailers(_trailers: HeaderMap): Verdict {
-    return "stop";
-  }
-
-  onResponseDrain(): void {}
-
-  onDestroy(): void {}
 }

@@ -1,0 +1,36 @@
+import type { Messages } from "../../proto/messages.d.ts";
+import type { Extensions, FactoryContext } from "../api.ts";
+import { compileRouteTable } from "./route-table.ts";
+
+type RouteConfiguration = Messages["envoy.config.route.v3.RouteConfiguration"];
+
+/**
+ * Throws an Error with Envoy's text if a worker would refuse the routes. With `knownClusters`, routes to other clusters
+ * are refused too, unless validate_clusters is false: pass undefined for routes of RDS that do not set it.
+ */
+export function checkRouteConfiguration(
+  config: RouteConfiguration,
+  knownClusters: ReadonlySet<string> | undefined,
+  extensions: Extensions,
+  factory: FactoryContext,
+): void {
+  compileRouteTable(config, { extensions, factory });
+  if (knownClusters === undefined || config.validateClusters === false) return;
+  for (const host of config.virtualHosts) {
+    for (const { action } of host.routes) {
+      if (action.case === "route") checkClusters(action.value, knownClusters);
+    }
+  }
+}
+
+function checkClusters(
+  action: Messages["envoy.config.route.v3.RouteAction"],
+  known: ReadonlySet<string>,
+): void {
+  const specifier = action.clusterSpecifier;
+  if (specifier.case === "cluster" && !known.has(specifier.value))
+    throw new Error(`route: unknown cluster '${specifier.value}'`);
+  if (specifier.case !== "weightedClusters") return;
+  for (const { name } of specifier.value.clusters)
+    if (name !== "" && !known.has(name)) throw new Error(`route: unknown weighted cluster '${name}'`);
+}

@@ -1,7 +1,0 @@
-/** placeholder */
-export class ClusterStatsCache {
-  readonly dynamic: boolean;
-  constructor(dynamic: boolean) {
-    this.dynamic = dynamic;
-  }
-}

@@ -1,0 +1,36 @@
+import type { HeaderMap } from "../../http/header-map.ts";
+import type { LocalReply, StreamInfo } from "../api.ts";
+import type { DirectResponseAction } from "./direct-response-action.ts";
+import type { RedirectAction } from "./redirect-action.ts";
+import { rewritePath } from "./rewrite-request.ts";
+import type { RouteEntry } from "./route-entry.ts";
+
+/** The reply of a route that does not forward. Rewrites the request's path if the redirect says so, as Envoy does. */
+export function directReply(
+  route: RouteEntry,
+  action: RedirectAction | DirectResponseAction,
+  request: HeaderMap,
+  info: StreamInfo,
+  keepOriginals: boolean,
+  modify: (headers: HeaderMap) => void,
+): LocalReply {
+  const { status } = action;
+  const headers: [string, string][] = [];
+  let body = "";
+  if (action.kind === "redirect") {
+    if (action.pathRewrite !== undefined)
+      rewritePath(request, info, route, action.pathRewrite, keepOriginals);
+    headers.push(["location", action.location(request)]);
+  } else {
+    body = action.body;
+    if (status === 201 || (status >= 300 && status < 400))
+      headers.push(["location", `${request.scheme}://${request.authority}${request.path}`]);
+    if (action.format !== undefined) {
+      info.localReplyBody = body;
+      info.responseCode = status;
+      body = action.format(info);
+      headers.push(["content-type", action.contentType]);
+    }
+  }
+  return { status, body, details: "direct_response", headers, modify };
+}
