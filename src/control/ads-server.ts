@@ -8,37 +8,54 @@ import {
 import { create, decode, encode } from "../proto/registry.ts";
 import { AdsSession, nodeIdentity, servedType, type DiscoveryRequest } from "./ads-session.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
-import { typeUrl, type ResourceTypeName } from "./resource.ts";
+import type { ResourceTypeName } from "./resource.ts";
 import { NodeRefused, type SnapshotBuilder } from "./snapshot.ts";
 import type { SourceLog } from "./source.ts";
 import type { TypeResponse } from "./subscription.ts";
+import type { NodeIdentity } from "./views/view.ts";
+
+const RESPONSE = "envoy.service.discovery.v3.DiscoveryResponse";
 
 type Call = ServerDuplexStream<DiscoveryRequest, Buffer>;
 
-/** Paths of the streaming methods; those of one type know it without being told. */
-const METHODS: readonly { path: string; type: ResourceTypeName | undefined }[] = [
-  { path: "AggregatedDiscoveryService/StreamAggregatedResources", type: undefined },
-  { path: "../cluster/v3.ClusterDiscoveryService/StreamClusters", type: "envoy.config.cluster.v3.Cluster" },
+/** The streaming methods; one that carries a single type knows it without being told. */
+const METHODS: readonly { service: string; method: string; type: ResourceTypeName | undefined }[] = [
   {
-    path: "../endpoint/v3.EndpointDiscoveryService/StreamEndpoints",
+    service: "envoy.service.discovery.v3.AggregatedDiscoveryService",
+    method: "StreamAggregatedResources",
+    type: undefined,
+  },
+  {
+    service: "envoy.service.cluster.v3.ClusterDiscoveryService",
+    method: "StreamClusters",
+    type: "envoy.config.cluster.v3.Cluster",
+  },
+  {
+    service: "envoy.service.endpoint.v3.EndpointDiscoveryService",
+    method: "StreamEndpoints",
     type: "envoy.config.endpoint.v3.ClusterLoadAssignment",
   },
   {
-    path: "../listener/v3.ListenerDiscoveryService/StreamListeners",
+    service: "envoy.service.listener.v3.ListenerDiscoveryService",
+    method: "StreamListeners",
     type: "envoy.config.listener.v3.Listener",
   },
   {
-    path: "../route/v3.RouteDiscoveryService/StreamRoutes",
+    service: "envoy.service.route.v3.RouteDiscoveryService",
+    method: "StreamRoutes",
     type: "envoy.config.route.v3.RouteConfiguration",
   },
 ];
+
+/** Requests are small: names of resources, and the reason of a rejection. */
+const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+/** How long streams have to end by themselves when the server stops. */
+const CLOSE_MS = 200;
 
 export interface AdsServerOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
-  /** How long removed clusters stay with a node, in milliseconds. */
-  readonly lingerMs: number;
   readonly log: SourceLog;
   readonly metrics: ControlMetrics;
   readonly snapshots: SnapshotBuilder;
@@ -50,8 +67,9 @@ export interface AdsServerOptions {
 export class AdsServer {
   readonly #options: AdsServerOptions;
   readonly #server: Server;
-  readonly #sessions = new Map<AdsSession, Call>();
+  readonly #sessions = new Map<AdsSession, { readonly call: Call; readonly aggregated: boolean }>();
   #lingerTimer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
@@ -59,14 +77,13 @@ export class AdsServer {
       "grpc.keepalive_time_ms": 30_000,
       "grpc.keepalive_timeout_ms": 10_000,
       "grpc.keepalive_permit_without_calls": 1,
-      "grpc.max_receive_message_length": 16 * 1024 * 1024,
+      "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
     });
     const definition: Record<string, MethodDefinition<DiscoveryRequest, Buffer>> = {};
     const handlers: Record<string, (call: Call) => void> = {};
-    for (const { path, type } of METHODS) {
-      const name = path.slice(path.indexOf("/") + 1).replace(/^.*\//, "");
-      definition[name] = {
-        path: fullPath(path),
+    for (const { service, method, type } of METHODS) {
+      definition[method] = {
+        path: `/${service}/${method}`,
         requestStream: true,
         responseStream: true,
         requestSerialize: (message: DiscoveryRequest) =>
@@ -75,7 +92,7 @@ export class AdsServer {
         responseSerialize: (bytes: Buffer) => bytes,
         responseDeserialize: (bytes: Buffer) => bytes,
       };
-      handlers[name] = (call) => this.#serve(call, type);
+      handlers[method] = (call) => this.#serve(call, type);
     }
     this.#server.addService(definition, handlers as never);
   }
@@ -98,41 +115,45 @@ export class AdsServer {
 
   /** Sends every node what changed. */
   pushAll(): void {
-    for (const [session, call] of this.#sessions) this.#push(session, call);
+    for (const [session, { call }] of this.#sessions) this.#push(session, call);
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearTimeout(this.#lingerTimer);
-    for (const call of this.#sessions.values()) call.end();
+    for (const { call } of this.#sessions.values()) call.end();
     const { promise, resolve } = Promise.withResolvers<void>();
+    // A client that keeps its connection for the next stream would hold up the shutdown for as long as it likes.
     const force = setTimeout(() => {
       this.#server.forceShutdown();
       resolve();
-    }, 2000);
+    }, CLOSE_MS);
     this.#server.tryShutdown(() => resolve());
     await promise;
     clearTimeout(force);
   }
 
   #serve(call: Call, fixedType: ResourceTypeName | undefined): void {
+    const { log } = this.#options;
     let session: AdsSession | undefined;
+    let refused = false;
     call.on("data", (request: DiscoveryRequest) => {
+      if (refused) return;
       try {
-        session ??= this.#open(request, call);
+        session ??= this.#open(request, call, fixedType === undefined);
         const type = fixedType ?? servedType(request.typeUrl);
+        // A type that is not ours to answer leaves the other types on the stream alone.
         if (type === undefined) {
-          // Not ours to answer; other types on the stream go on.
-          this.#options.log.warn(`node ${session.node.id} asks for ${request.typeUrl}, which is not served`);
-          return;
-        }
-        session.receive(type, request);
+          log.warn(`node ${session.node.id} asks for ${request.typeUrl}, which is not served`);
+        } else session.receive(type, request);
       } catch (error) {
+        refused = true;
         this.#refuse(call, error);
       }
     });
     const gone = () => {
       if (session !== undefined && this.#sessions.delete(session)) {
-        this.#options.log.info(`node ${session.node.id} (${session.view}) disconnected`);
+        log.info(`node ${session.node.id} (${session.view || "no view yet"}) disconnected`);
       }
     };
     call.on("end", () => {
@@ -144,80 +165,72 @@ export class AdsServer {
     call.on("close", gone);
   }
 
-  #open(request: DiscoveryRequest, call: Call): AdsSession {
-    const { log, metrics, lingerMs } = this.#options;
-    const node = nodeIdentity(request);
-    const session = new AdsSession(node, Date.now(), lingerMs, {
-      send: (type, response) => this.#send(call, type, response),
+  #open(request: DiscoveryRequest, call: Call, aggregated: boolean): AdsSession {
+    const { log, metrics, snapshots } = this.#options;
+    const node = nodeIdentity(request, call.getPeer());
+    snapshots.build(node, Date.now());
+    const session = new AdsSession(node, Date.now(), {
+      send: (response) => this.#send(call, response),
       onNack: (type, version, error) => {
-        metrics.nacks.add({ node: node.id, type }, 1);
+        metrics.nacks.add(1, { node: node.id, type });
         log.warn(`node ${node.id} rejects ${type} version ${version}: ${error}`);
       },
       onMissing: (type, names) =>
         log.warn(`node ${node.id} asks for ${type} ${names.join(", ")}, which its view does not have`),
     });
-    this.#options.snapshots.build(node);
-    this.#sessions.set(session, call);
+    if (aggregated) this.#warnOfTwin(node);
+    this.#sessions.set(session, { call, aggregated });
     this.#push(session, call);
     log.info(
-      `node ${node.id} (cluster ${node.cluster || "-"}) connected, view ${session.view || "not yet known"}`,
+      `node ${node.id} (cluster ${node.cluster || "-"}) connected from ${node.peer}, view ${session.view || "not yet known"}`,
     );
     return session;
   }
 
+  #warnOfTwin({ id, peer }: NodeIdentity): void {
+    for (const [{ node }, { aggregated }] of this.#sessions) {
+      if (!aggregated || node.id !== id) continue;
+      this.#options.log.warn(
+        `node id "${id}" is used from ${node.peer} and ${peer}: give every proxy an id of its own to tell them apart`,
+      );
+      return;
+    }
+  }
+
   #push(session: AdsSession, call: Call): void {
-    if (!this.#options.ready()) return;
+    const { ready, snapshots } = this.#options;
+    if (this.#closed || !ready()) return;
     try {
-      const until = session.push(this.#options.snapshots.build(session.node), Date.now());
-      if (until !== undefined) this.#wakeAt(until);
+      session.push(snapshots.build(session.node, Date.now()));
     } catch (error) {
       this.#sessions.delete(session);
       this.#refuse(call, error);
     }
+    const { due } = snapshots;
+    if (due !== undefined) this.#wakeAt(due);
   }
 
-  #send(call: Call, type: ResourceTypeName, response: TypeResponse): void {
-    this.#options.metrics.pushes.add({ type }, 1);
-    const url = typeUrl(type);
-    call.write(
-      Buffer.from(
-        encode(
-          "envoy.service.discovery.v3.DiscoveryResponse",
-          create("envoy.service.discovery.v3.DiscoveryResponse", {
-            typeUrl: url,
-            versionInfo: response.version,
-            nonce: response.nonce,
-            resources: response.resources.map((each) => ({ typeUrl: url, value: each.bytes })),
-            controlPlane: { identifier: "weft-control" },
-          }),
-        ),
-      ),
-    );
+  #send(call: Call, { resources, version, nonce }: TypeResponse): void {
+    this.#options.metrics.pushes.add(1, { type: resources.type });
+    const last = encode(RESPONSE, create(RESPONSE, { nonce }));
+    call.write(Buffer.concat([resources.encoded(version), last]));
   }
 
   #refuse(call: Call, error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
     const refused = error instanceof NodeRefused;
-    this.#options.metrics.refusals.add({}, 1);
+    this.#options.metrics.refusals.add(1);
     this.#options.log.warn(refused ? `refused: ${text}` : `stream failed: ${text}`);
     call.emit("error", { code: refused ? status.PERMISSION_DENIED : status.INTERNAL, details: text });
   }
 
   #wakeAt(time: number): void {
     if (this.#lingerTimer !== undefined) return;
-    this.#lingerTimer = setTimeout(
-      () => {
-        this.#lingerTimer = undefined;
-        this.pushAll();
-      },
-      Math.max(10, time - Date.now()),
-    );
+    const wake = () => {
+      this.#lingerTimer = undefined;
+      this.pushAll();
+    };
+    this.#lingerTimer = setTimeout(wake, Math.max(10, time - Date.now()));
     this.#lingerTimer.unref();
   }
-}
-
-function fullPath(path: string): string {
-  return path.startsWith("../")
-    ? `/envoy.service.${path.slice(3).replace("/v3.", ".v3.")}`
-    : `/envoy.service.discovery.v3.${path}`;
 }

@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { toJson, type MessageOf } from "../proto/registry.ts";
-import { Linger } from "./linger.ts";
 import { RESOURCE_TYPES, typeUrl, type Resource, type ResourceTypeName } from "./resource.ts";
+import type { ResourceSet } from "./resource-set.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { Subscription, type TypeResponse } from "./subscription.ts";
 import type { NodeIdentity } from "./views/view.ts";
@@ -20,7 +20,7 @@ export interface TypeStatus {
 
 /** What a session tells its owner. */
 export interface SessionEvents {
-  send(type: ResourceTypeName, response: TypeResponse): void;
+  send(response: TypeResponse): void;
   onNack(type: ResourceTypeName, version: string, error: string): void;
   onMissing(type: ResourceTypeName, names: readonly string[]): void;
 }
@@ -28,24 +28,28 @@ export interface SessionEvents {
 const CLUSTER: ResourceTypeName = "envoy.config.cluster.v3.Cluster";
 const ENDPOINT: ResourceTypeName = "envoy.config.endpoint.v3.ClusterLoadAssignment";
 const LISTENER: ResourceTypeName = "envoy.config.listener.v3.Listener";
+const ROUTE: ResourceTypeName = "envoy.config.route.v3.RouteConfiguration";
 
 /** One discovery stream of one node: its subscriptions and what it was sent. No sockets: the server owns those. */
 export class AdsSession {
   readonly node: NodeIdentity;
+  /** Wall clock, milliseconds. */
   readonly connectedAt: number;
   readonly #subscriptions = new Map<ResourceTypeName, Subscription>();
   readonly #events: SessionEvents;
-  readonly #linger: Linger;
   readonly #warned = new Set<string>();
   #snapshot: Snapshot | undefined;
-  #sentClusters: ReadonlyMap<string, Resource> = new Map();
-  view = "";
+  #sentClusters: ResourceSet | undefined;
 
-  constructor(node: NodeIdentity, now: number, lingerMs: number, events: SessionEvents) {
+  constructor(node: NodeIdentity, now: number, events: SessionEvents) {
     this.node = node;
     this.connectedAt = now;
     this.#events = events;
-    this.#linger = new Linger(lingerMs);
+  }
+
+  /** Name of its view; "" until there is something to serve. */
+  get view(): string {
+    return this.#snapshot?.view ?? "";
   }
 
   get status(): TypeStatus[] {
@@ -55,7 +59,7 @@ export class AdsSession {
       accepted: subscription.acceptedVersion,
       rejected: subscription.rejectedVersion,
       error: subscription.lastError,
-      state: subscription.rejectedVersion !== "" ? "nacked" : subscription.settled ? "synced" : "pending",
+      state: subscription.state,
     }));
   }
 
@@ -72,30 +76,28 @@ export class AdsSession {
       resourceNames: request.resourceNames,
       error: request.errorDetail?.message,
     });
+    if (verdict.kind === "stale") return;
     if (verdict.kind === "nack") this.#events.onNack(type, subscription.rejectedVersion, verdict.error);
-    if (verdict.kind !== "stale") this.#respond(type);
+    this.#respond(type);
+    // Clusters may have waited for the node to take its routes.
+    if (verdict.kind === "ack" && (type === LISTENER || type === ROUTE)) this.#respond(CLUSTER);
   }
 
-  /**
-   * Pushes what is new in a snapshot: clusters, endpoints, listeners, routes, in this order. Returns when to call again
-   * for clusters that linger, on the clock of `now`.
-   */
-  push(snapshot: Snapshot, now: number): number | undefined {
-    this.view = snapshot.view;
-    const { snapshot: lingering, until } = this.#linger.apply(snapshot, now);
-    this.#snapshot = lingering;
+  /** Sends what is new in a snapshot: clusters, endpoints, listeners, routes, in this order. */
+  push(snapshot: Snapshot): void {
+    if (snapshot === this.#snapshot) return;
+    this.#snapshot = snapshot;
     for (const type of RESOURCE_TYPES) this.#respond(type);
-    return until;
   }
 
   #respond(type: ResourceTypeName): void {
     const subscription = this.#subscriptions.get(type);
-    const available = this.#snapshot?.resources.get(type);
+    const available = this.#snapshot?.sets.get(type);
     if (subscription === undefined || available === undefined) return;
-    const response = subscription.respond(available);
+    const response = subscription.respond(type === CLUSTER ? this.#clustersInUse(available) : available);
     if (response !== undefined) {
-      if (type === CLUSTER) this.#clustersSent(response);
-      this.#events.send(type, response);
+      this.#events.send(response);
+      if (type === CLUSTER) this.#clustersSent(response.resources);
     }
     const missing = subscription.missing(available).filter((name) => !this.#warned.has(`${type} ${name}`));
     if (missing.length === 0) return;
@@ -103,14 +105,27 @@ export class AdsSession {
     this.#events.onMissing(type, missing);
   }
 
-  /** A cluster that changed warms again and waits for its endpoints: they must follow even if they are the same. */
-  #clustersSent(response: TypeResponse): void {
-    const changed = response.resources.some((each) => {
-      const before = this.#sentClusters.get(each.name);
-      return before !== undefined && before.version !== each.version;
+  /** A node that has not taken its listeners and routes still works by older ones: it keeps the clusters they name. */
+  #clustersInUse(available: ResourceSet): ResourceSet {
+    const before = this.#sentClusters;
+    const settled = [LISTENER, ROUTE].every((type) => {
+      const subscription = this.#subscriptions.get(type);
+      return subscription === undefined || subscription.state === "synced";
     });
-    this.#sentClusters = new Map(response.resources.map((each) => [each.name, each]));
-    if (changed) this.#subscriptions.get(ENDPOINT)?.invalidate();
+    return settled || before === undefined ? available : available.plus(before.resources);
+  }
+
+  /** A cluster that changed warms again and waits for its endpoints: they must follow even if they are the same. */
+  #clustersSent(clusters: ResourceSet): void {
+    const before = this.#sentClusters;
+    this.#sentClusters = clusters;
+    const changed = Array.from(clusters.resources).some((each: Resource) => {
+      const known = before?.get(each.name);
+      return known !== undefined && known.version !== each.version;
+    });
+    if (!changed) return;
+    this.#subscriptions.get(ENDPOINT)?.invalidate();
+    this.#respond(ENDPOINT);
   }
 }
 
@@ -120,7 +135,7 @@ export function servedType(url: string): ResourceTypeName | undefined {
 }
 
 /** What views need to know of a node. */
-export function nodeIdentity(request: DiscoveryRequest): NodeIdentity {
+export function nodeIdentity(request: DiscoveryRequest, peer: string): NodeIdentity {
   const node = request.node;
   const json =
     node === undefined ? {} : (toJson("envoy.config.core.v3.Node", node) as Record<string, JsonValue>);
@@ -131,6 +146,7 @@ export function nodeIdentity(request: DiscoveryRequest): NodeIdentity {
     cluster: node?.cluster ?? "",
     zone: node?.locality?.zone ?? "",
     userAgent: node?.userAgentName ?? "",
+    peer,
     weft:
       typeof weft === "object" && weft !== null && !Array.isArray(weft)
         ? (weft as Record<string, JsonValue>)

@@ -1,12 +1,12 @@
 import { Hono } from "hono";
-import { create, decode, encode, fromJson, toJson, type MessageOf } from "../proto/registry.ts";
+import { decode, fromJson, toJson } from "../proto/registry.ts";
 import type { AdsServer } from "./ads-server.ts";
-import { nodeIdentity, servedType } from "./ads-session.ts";
+import { nodeIdentity, servedType, type DiscoveryRequest } from "./ads-session.ts";
 import type { CatalogStore } from "./catalog-store.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
 import { endpointAddress } from "./model.ts";
 import { typeUrl, type ResourceTypeName } from "./resource.ts";
-import { NodeRefused, setVersion, type SnapshotBuilder } from "./snapshot.ts";
+import { NodeRefused, type Snapshot, type SnapshotBuilder } from "./snapshot.ts";
 
 export interface ControlApiParts {
   readonly catalog: CatalogStore;
@@ -29,17 +29,17 @@ export function controlApi(parts: ControlApiParts): Hono {
   const api = new Hono();
   api.get("/healthz", (context) => context.text("OK\n"));
   api.get("/readyz", (context) =>
-    parts.ready() ? context.text("OK\n") : context.text("waiting for the first full sync\n", 503),
+    parts.ready() ? context.text("OK\n") : context.text(`${waiting(parts)}\n`, 503),
   );
-  api.get("/metrics", (context) => {
-    fillGauges(parts);
-    return context.text(metrics.render());
-  });
+  api.get("/metrics", (context) =>
+    context.text(metrics.render(), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+  );
   api.get("/v1/nodes", (context) => {
     const nodes = ads.sessions.map(({ node, view, connectedAt, status }) => ({
       id: node.id,
       cluster: node.cluster,
       zone: node.zone,
+      peer: node.peer,
       view,
       connected_at: new Date(connectedAt).toISOString(),
       types: status,
@@ -54,7 +54,12 @@ export function controlApi(parts: ControlApiParts): Hono {
       last_attempt: time(report.lastAttempt),
       last_success: time(report.lastSuccess),
       error: report.error,
-      holds: report.holds.map((hold) => ({ ...hold, since: time(hold.since) })),
+      holds: report.holds.map(({ since, until, ...hold }) => ({
+        ...hold,
+        since: time(since),
+        age_seconds: Math.round((Date.now() - since) / 1000),
+        until: Number.isFinite(until) ? time(until) : null,
+      })),
     }));
     return context.json({ sources });
   });
@@ -65,16 +70,21 @@ export function controlApi(parts: ControlApiParts): Hono {
     }));
     return context.json({ services });
   });
+  api.delete("/v1/holds/:service", (context) => {
+    const service = context.req.param("service");
+    if (catalog.release(service)) return context.body(null, 204);
+    return context.json({ error: `no source holds endpoints of "${service}"` }, 404);
+  });
   api.post("/v3/:discovery{discovery:[a-z]+}", async (context) => {
     const type = REST_TYPES[context.req.param("discovery").slice("discovery:".length)];
     if (type === undefined) return context.json({ error: "unknown resource type" }, 404);
-    if (!parts.ready()) return context.json({ error: "waiting for the first full sync" }, 503);
+    if (!parts.ready()) return context.json({ error: waiting(parts) }, 503);
     try {
       const request = fromJson(
         "envoy.service.discovery.v3.DiscoveryRequest",
         (await context.req.json()) as never,
       );
-      const answer = restAnswer(type, request, snapshots);
+      const answer = restAnswer(type, request, snapshots.build(nodeIdentity(request, ""), Date.now()));
       return answer === undefined ? context.body(null, 304) : context.json(answer as object);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
@@ -85,53 +95,24 @@ export function controlApi(parts: ControlApiParts): Hono {
 }
 
 /** Undefined when the client has this version already. */
-function restAnswer(
-  type: ResourceTypeName,
-  request: MessageOf<"envoy.service.discovery.v3.DiscoveryRequest">,
-  snapshots: SnapshotBuilder,
-): unknown {
+function restAnswer(type: ResourceTypeName, request: DiscoveryRequest, snapshot: Snapshot): unknown {
   if (request.typeUrl !== "" && servedType(request.typeUrl) !== type) {
     throw new Error(`type_url is ${request.typeUrl}, this path serves ${typeUrl(type)}`);
   }
-  const available = [...snapshots.build(nodeIdentity(request)).resources.get(type)!.values()];
+  const available = snapshot.sets.get(type)!;
   const names = new Set(request.resourceNames);
-  const wanted =
-    names.size === 0 || names.has("*") ? available : available.filter((each) => names.has(each.name));
-  const version = setVersion(wanted);
-  if (request.versionInfo === version) return undefined;
-  const message = create("envoy.service.discovery.v3.DiscoveryResponse", {
-    typeUrl: typeUrl(type),
-    versionInfo: version,
-    resources: wanted.map((each) => ({ typeUrl: typeUrl(type), value: each.bytes })),
-  });
+  const all = names.size === 0 || names.has("*");
+  const wanted = all ? available : available.select(names, request.resourceNames.toSorted().join("\n"));
+  if (request.versionInfo === wanted.version) return undefined;
   // Through bytes, so that what REST clients see is exactly what the streams carry.
-  const bytes = encode("envoy.service.discovery.v3.DiscoveryResponse", message);
   return toJson(
     "envoy.service.discovery.v3.DiscoveryResponse",
-    decode("envoy.service.discovery.v3.DiscoveryResponse", bytes),
+    decode("envoy.service.discovery.v3.DiscoveryResponse", wanted.encoded(wanted.version)),
   );
 }
 
-function fillGauges({ catalog, ads, metrics }: ControlApiParts): void {
-  for (const gauge of [
-    metrics.nodes,
-    metrics.sourceAge,
-    metrics.sourceErrors,
-    metrics.endpoints,
-    metrics.held,
-  ])
-    gauge.clear();
-  for (const session of ads.sessions) metrics.nodes.add({ view: session.view || "none" }, 1);
-  for (const report of catalog.reports()) {
-    const source = { source: report.name };
-    if (report.lastSuccess > 0) metrics.sourceAge.set(source, (Date.now() - report.lastSuccess) / 1000);
-    metrics.sourceErrors.set(source, report.error === "" ? 0 : 1);
-    metrics.endpoints.set(source, report.endpoints);
-    metrics.held.set(
-      source,
-      report.holds.reduce((sum, hold) => sum + hold.kept - hold.reported, 0),
-    );
-  }
+function waiting({ catalog }: ControlApiParts): string {
+  return `waiting for the first reading of ${catalog.unread.join(", ")}`;
 }
 
 function time(ms: number): string | null {

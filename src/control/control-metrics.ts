@@ -1,64 +1,58 @@
-type Labels = Readonly<Record<string, string>>;
+import { TextMetrics, type Counter } from "../base/text-metrics.ts";
+import type { AdsSession } from "./ads-session.ts";
+import type { SourceReport } from "./catalog-store.ts";
 
-/** One Prometheus counter or gauge with labels. */
-export class Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly type: "counter" | "gauge";
-  #values = new Map<string, number>();
-
-  constructor(name: string, type: "counter" | "gauge", help: string) {
-    this.name = name;
-    this.type = type;
-    this.help = help;
-  }
-
-  add(labels: Labels, amount: number): void {
-    const key = format(labels);
-    this.#values.set(key, (this.#values.get(key) ?? 0) + amount);
-  }
-
-  set(labels: Labels, value: number): void {
-    this.#values.set(format(labels), value);
-  }
-
-  clear(): void {
-    this.#values = new Map();
-  }
-
-  toString(): string {
-    const lines = [...this.#values].map(([labels, value]) => `${this.name}${labels} ${value}`);
-    return `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} ${this.type}\n${lines.map((line) => line + "\n").join("")}`;
-  }
+/** Where gauges are read when somebody asks. */
+export interface ControlState {
+  sessions(): readonly AdsSession[];
+  sources(): readonly SourceReport[];
 }
 
 /** Everything `/metrics` of the control plane shows. */
 export class ControlMetrics {
-  readonly nacks = new Metric("weft_xds_nacks_total", "counter", "Responses that a node rejected");
-  readonly pushes = new Metric("weft_xds_pushes_total", "counter", "Responses sent, by resource type");
-  readonly refusals = new Metric(
-    "weft_xds_refused_streams_total",
-    "counter",
-    "Streams of nodes without a view",
-  );
-  readonly nodes = new Metric("weft_xds_connected_nodes", "gauge", "Open discovery streams, by view");
-  readonly sourceAge = new Metric("weft_source_age_seconds", "gauge", "Time since a source was last read");
-  readonly sourceErrors = new Metric("weft_source_failing", "gauge", "1 while a source cannot be read");
-  readonly endpoints = new Metric("weft_source_endpoints", "gauge", "Endpoints that proxies get, by source");
-  readonly held = new Metric(
-    "weft_held_endpoints",
-    "gauge",
-    "Endpoints kept although their source no longer reports them",
-  );
+  readonly nacks: Counter;
+  readonly pushes: Counter;
+  readonly refusals: Counter;
+  readonly #page = new TextMetrics();
+
+  constructor(state: ControlState) {
+    const page = this.#page;
+    this.nacks = page.counter("weft_xds_nacks_total", "Responses that a node rejected");
+    this.pushes = page.counter("weft_xds_pushes_total", "Responses sent, by resource type");
+    this.refusals = page.counter("weft_xds_refused_streams_total", "Streams of nodes without a view");
+    page.gauge("weft_xds_connected_nodes", "Open discovery streams, by view", () => {
+      const counts = new Map<string, number>();
+      for (const { view } of state.sessions())
+        counts.set(view || "none", (counts.get(view || "none") ?? 0) + 1);
+      return Array.from(counts, ([view, count]) => [{ view }, count] as const);
+    });
+    page.gauge(
+      "weft_xds_rejecting_streams",
+      "Open streams whose last answer was a rejection",
+      () => state.sessions().filter(({ status }) => status.some((each) => each.state === "nacked")).length,
+    );
+    const perSource = (name: string, help: string, read: (source: SourceReport) => number | undefined) =>
+      page.gauge(name, help, () =>
+        state.sources().flatMap((source) => {
+          const value = read(source);
+          return value === undefined ? [] : [[{ source: source.name }, value] as const];
+        }),
+      );
+    perSource("weft_source_age_seconds", "Time since a source was last read", ({ lastSuccess }) =>
+      lastSuccess === 0 ? undefined : (Date.now() - lastSuccess) / 1000,
+    );
+    perSource("weft_source_failing", "1 while a source cannot be read", ({ error }) =>
+      error === "" ? 0 : 1,
+    );
+    perSource("weft_source_endpoints", "Endpoints that proxies get, by source", ({ endpoints }) => endpoints);
+    perSource(
+      "weft_held_endpoints",
+      "Endpoints kept although their source no longer reports them",
+      ({ holds }) => holds.reduce((sum, hold) => sum + hold.kept - hold.reported, 0),
+    );
+  }
 
   render(): string {
-    return Object.values(this).map(String).join("");
+    return this.#page.render();
   }
-}
-
-function format(labels: Labels): string {
-  const pairs = Object.entries(labels).map(
-    ([name, value]) => `${name}="${value.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`))}"`,
-  );
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }

@@ -1,15 +1,14 @@
-import { readFile } from "node:fs/promises";
-import { watch } from "node:fs";
-import { basename, dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "@hono/node-server";
-import { loadConfig } from "../base/load-config.ts";
 import { AdsServer } from "./ads-server.ts";
 import { CatalogStore } from "./catalog-store.ts";
 import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
 import type { HoldOptions } from "./hold.ts";
-import { loadLastGood, saveLastGood } from "./last-good.ts";
-import { defaultMeshPolicy, meshPolicySchema, type MeshPolicy } from "./mesh-policy.ts";
+import { LastGoodKeeper, loadLastGood } from "./last-good.ts";
+import { defaultMeshPolicy, type MeshPolicy } from "./mesh-policy.ts";
+import type { Catalog } from "./model.ts";
+import { followPolicy, readPolicy } from "./policy-file.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import { sources as shippedSources } from "./sources/index.ts";
@@ -27,7 +26,7 @@ export interface ControlOptions {
   /** Where the last known good catalog is kept; none = not kept. */
   readonly lastGood?: string;
   readonly hold?: HoldOptions;
-  /** How long removed clusters stay with a node, in milliseconds. */
+  /** How long removed clusters stay with nodes, in milliseconds. */
   readonly lingerMs?: number;
   readonly log: SourceLog;
   readonly shipped?: readonly DiscoverySourceDef[];
@@ -39,101 +38,126 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
-const SAVE_DELAY_MS = 200;
+/** Changes that come within this time reach the nodes together. */
 const PUSH_DELAY_MS = 20;
 const HOLD_CHECK_MS = 1000;
+const SOURCE_RESTART_MS = 5000;
+const LINGER_MS = 30_000;
 
 /** Starts a control plane. Throws an Error for a wrong source, a broken policy or a taken port. */
 export async function startControl(options: ControlOptions): Promise<ControlPlane> {
-  const { log, host = "127.0.0.1" } = options;
+  const { log, host = "127.0.0.1", mesh } = options;
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = parsed.map(({ source }, i) =>
     parsed.findIndex((p) => p.source === source) === i ? source.name : `${source.name}-${i + 1}`,
   );
-  const metrics = new ControlMetrics();
-  const snapshots = new SnapshotBuilder(
-    options.mesh === undefined ? defaultMeshPolicy() : await readPolicy(options.mesh),
-  );
+  let policy = mesh === undefined ? defaultMeshPolicy() : await readPolicy(mesh);
+  const snapshots = new SnapshotBuilder(policy, options.lingerMs ?? LINGER_MS);
   const stopping = new AbortController();
+  const unknown = new Set<string>();
   let restored = false;
+  let pushTimer: NodeJS.Timeout | undefined;
 
-  const catalog = new CatalogStore(names, options.hold, () => changed());
-  const ready = () => restored || catalog.synced;
-  const ads = new AdsServer({
-    host,
-    port: options.xdsPort ?? 0,
-    lingerMs: options.lingerMs ?? 30_000,
-    log,
-    metrics,
-    snapshots,
-    ready,
-  });
-  const push = later(PUSH_DELAY_MS, () => ads.pushAll());
-  const save = later(SAVE_DELAY_MS, () => {
-    if (options.lastGood === undefined || !catalog.synced) return;
-    saveLastGood(options.lastGood, catalog.save()).catch((error: Error) =>
-      log.warn(`cannot save last known good: ${error.message}`),
-    );
-  });
-  function changed(): void {
+  const catalog = new CatalogStore(names, options.hold, log, () => {
     snapshots.update({ catalog: catalog.catalog });
-    push();
-    save();
+    changed();
+    lastGood?.changed();
+  });
+  const ready = () => restored || catalog.unread.length === 0;
+  const metrics = new ControlMetrics({ sessions: () => ads.sessions, sources: () => catalog.reports() });
+  const ads = new AdsServer({ host, port: options.xdsPort ?? 0, log, metrics, snapshots, ready });
+  const lastGood =
+    options.lastGood === undefined
+      ? undefined
+      : new LastGoodKeeper(
+          options.lastGood,
+          () => (catalog.unread.length === 0 ? catalog.save() : undefined),
+          (error) => log.warn(`cannot save last known good: ${error.message}`),
+        );
+  function changed(): void {
+    if (catalog.unread.length === 0) warnOfUnknown(policy, catalog.catalog, unknown, log);
+    pushTimer ??= setTimeout(() => {
+      pushTimer = undefined;
+      ads.pushAll();
+    }, PUSH_DELAY_MS);
   }
 
   if (options.lastGood !== undefined) restored = await restore(options.lastGood, catalog, log);
-  const xdsPort = await ads.listen();
   const api = controlApi({ catalog, ads, metrics, snapshots, ready });
-  const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
-  const http = serve({ fetch: api.fetch, hostname: host, port: options.apiPort ?? 0 }, (info) =>
-    resolve(info.port),
-  );
-  http.on("error", (error) =>
-    reject(new Error(`Cannot listen on ${host}:${options.apiPort}: ${error.message}`)),
-  );
-  const apiPort = await listening;
-
+  const http = await listenHttp(api, host, options.apiPort ?? 0);
+  let xdsPort: number;
+  try {
+    xdsPort = await ads.listen();
+  } catch (error) {
+    http.close();
+    throw error;
+  }
   const running = parsed.map(({ source, options: given }, i) =>
-    follow(source, given, names[i]!, { catalog, log, signal: stopping.signal }),
+    followSource(source, given, names[i]!, catalog, { log, signal: stopping.signal }),
   );
+  if (mesh !== undefined) {
+    running.push(
+      followPolicy(mesh, log, stopping.signal, (next) => {
+        policy = next;
+        snapshots.update({ policy });
+        changed();
+      }),
+    );
+  }
   const holdTimer = setInterval(() => catalog.expireHolds(Date.now()), HOLD_CHECK_MS);
-  const unwatch =
-    options.mesh === undefined
-      ? () => {}
-      : watchPolicy(options.mesh, log, (policy) => {
-          snapshots.update({ policy });
-          push();
-        });
   return {
     xdsPort,
-    apiPort,
+    apiPort: http.port,
     async close() {
       stopping.abort();
       clearInterval(holdTimer);
-      unwatch();
+      clearTimeout(pushTimer);
       await Promise.all(running);
-      if (options.lastGood !== undefined && catalog.synced)
-        await saveLastGood(options.lastGood, catalog.save());
+      await lastGood?.close();
       await ads.close();
-      if ("closeAllConnections" in http) http.closeAllConnections();
       http.close();
     },
   };
 }
 
-async function follow(
+async function listenHttp(
+  api: ReturnType<typeof controlApi>,
+  host: string,
+  port: number,
+): Promise<{ port: number; close(): void }> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = serve({ fetch: api.fetch, hostname: host, port }, (info) => resolve(info.port));
+  server.on("error", (error) => reject(new Error(`Cannot listen on ${host}:${port}: ${error.message}`)));
+  return {
+    port: await promise,
+    close() {
+      server.close();
+      if ("closeAllConnections" in server) server.closeAllConnections();
+    },
+  };
+}
+
+/** Feeds the catalog from one source until the signal says stop. */
+async function followSource(
   source: DiscoverySourceDef,
   options: Readonly<Record<string, string>>,
   name: string,
-  { catalog, log, signal }: { catalog: CatalogStore; log: SourceLog; signal: AbortSignal },
+  catalog: CatalogStore,
+  { log, signal }: { log: SourceLog; signal: AbortSignal },
 ): Promise<void> {
-  for await (const reading of source.watch(options, { signal, log })) {
-    for (const hold of catalog.apply(name, reading, Date.now())) {
-      log.warn(
-        `holding ${hold.kept} endpoints of ${hold.service}: ${hold.reason} (source ${name} reports ${hold.reported})`,
-      );
+  while (!signal.aborted) {
+    try {
+      for await (const reading of source.watch(options, { signal, log })) {
+        if (signal.aborted) return;
+        catalog.apply(name, reading, Date.now());
+      }
+    } catch (error) {
+      // A fault in one source must not end the others, nor what nodes are served.
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.warn(`source ${name} failed and is started again: ${text}`);
+      catalog.apply(name, { kind: "error", error: String(error) }, Date.now());
     }
-    if (signal.aborted) return;
+    await sleep(SOURCE_RESTART_MS, undefined, { signal }).catch(() => {});
   }
 }
 
@@ -141,43 +165,26 @@ async function restore(file: string, catalog: CatalogStore, log: SourceLog): Pro
   try {
     const saved = await loadLastGood(file);
     if (saved === undefined) return false;
-    catalog.restore(saved.catalog);
-    log.info(`serving the last known good catalog of ${saved.savedAt} until the sources are read`);
-    return true;
+    const whole = catalog.restore(saved.catalog);
+    log.info(
+      whole
+        ? `serving the last known good catalog of ${saved.savedAt} until the sources are read`
+        : `the last known good catalog of ${saved.savedAt} has other sources: waiting for ${catalog.unread.join(", ")}`,
+    );
+    return whole;
   } catch (error) {
     log.warn(error instanceof Error ? error.message : String(error));
     return false;
   }
 }
 
-async function readPolicy(file: string): Promise<MeshPolicy> {
-  return loadConfig(meshPolicySchema, await readFile(file, "utf8"), file);
-}
-
-/** Calls back with each good new content; a bad one is logged and the old one stays. */
-function watchPolicy(file: string, log: SourceLog, onPolicy: (policy: MeshPolicy) => void): () => void {
-  const reload = later(50, () => {
-    readPolicy(file).then(
-      (policy) => {
-        log.info(`mesh policy "${file}" loaded`);
-        onPolicy(policy);
-      },
-      (error: Error) => log.warn(`${error.message}; keeping the policy in force`),
-    );
-  });
-  const watcher = watch(dirname(file), (_, name) => {
-    if (name === basename(file)) reload();
-  });
-  return () => watcher.close();
-}
-
-/** A function that runs `work` once, `ms` after the first of several calls. */
-function later(ms: number, work: () => void): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  return () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      work();
-    }, ms);
-  };
+/** Routes to services that no source knows are answered 503: more often a typing error than meant. */
+function warnOfUnknown(policy: MeshPolicy, catalog: Catalog, warned: Set<string>, log: SourceLog): void {
+  for (const { service, path, prefix } of policy.edge.routes) {
+    if (catalog.has(service)) warned.delete(service);
+    else if (!warned.has(service)) {
+      warned.add(service);
+      log.warn(`route ${path ?? prefix} goes to service "${service}", which no source knows`);
+    }
+  }
 }

@@ -2,8 +2,12 @@
 import { endpointAddress, type Endpoint, type Reading, type ServiceReading } from "./model.ts";
 
 export interface HoldOptions {
-  /** How long an unconfirmed loss is held, in milliseconds; Infinity = until it is confirmed. */
+  /** How long a service that vanished or lost all endpoints is held, in milliseconds; Infinity = until confirmed. */
   readonly maxHoldMs: number;
+  /** How long the loss of a part is held, in milliseconds: what is left carries the traffic meanwhile and after. */
+  readonly partialHoldMs: number;
+  /** How long a service without endpoints stays known after its source forgot it, in milliseconds. */
+  readonly forgetMs: number;
   /** A service that loses more than this share of its endpoints at once, unconfirmed, is held (0 to 1). */
   readonly maxLossShare: number;
   /** Losses of fewer endpoints than this are never held, unless they empty the service. */
@@ -12,6 +16,8 @@ export interface HoldOptions {
 
 export const defaultHoldOptions: HoldOptions = {
   maxHoldMs: Number.POSITIVE_INFINITY,
+  partialHoldMs: 300_000,
+  forgetMs: 300_000,
   maxLossShare: 0.5,
   minLoss: 3,
 };
@@ -24,6 +30,16 @@ export interface Hold {
   readonly since: number;
   readonly kept: number;
   readonly reported: number;
+  /** When it is let go unless the source changes its mind, wall clock, milliseconds; Infinity = never. */
+  readonly until: number;
+}
+
+/** What one reading or the passing of time did. */
+export interface HoldChange {
+  /** Whether `services` changed. */
+  readonly changed: boolean;
+  readonly begun: readonly Hold[];
+  readonly ended: readonly Hold[];
 }
 
 /** How one source stands. */
@@ -33,15 +49,17 @@ export interface SourceHealth {
   readonly error: string;
 }
 
-/**
- * The endpoints of one source after holds. Pure but for the time it is given: `apply` each reading, call `expire` now
- * and then; both say whether `services` changed.
- */
+interface OpenHold extends Hold {
+  /** What the source says and is not believed; undefined when it says nothing of the service. */
+  readonly pending: ServiceReading | undefined;
+}
+
+/** The endpoints of one source after holds. Pure but for the time it is given. */
 export class SourceState {
   readonly name: string;
   readonly #options: HoldOptions;
   #services = new Map<string, readonly Endpoint[]>();
-  readonly #holds = new Map<string, Hold & { readonly pending: ServiceReading | undefined }>();
+  #holds = new Map<string, OpenHold>();
   #health: SourceHealth = { lastAttempt: 0, lastSuccess: 0, error: "" };
 
   constructor(name: string, options: HoldOptions = defaultHoldOptions) {
@@ -54,7 +72,7 @@ export class SourceState {
   }
 
   get holds(): Hold[] {
-    return [...this.#holds.values()];
+    return Array.from(this.#holds.values(), ({ pending: _, ...hold }) => hold);
   }
 
   get health(): SourceHealth {
@@ -71,76 +89,101 @@ export class SourceState {
     if (!this.synced) this.#services = new Map(services);
   }
 
-  apply(reading: Reading, now: number): boolean {
+  /** Takes a reading. */
+  apply(reading: Reading, now: number): HoldChange {
     if (reading.kind === "error") {
       this.#health = { ...this.#health, lastAttempt: now, error: reading.error };
-      return false;
+      return { changed: false, begun: [], ended: [] };
     }
     this.#health = { lastAttempt: now, lastSuccess: now, error: "" };
     const before = this.#services;
-    const next = new Map<string, readonly Endpoint[]>();
+    const heldBefore = this.#holds;
+    this.#services = new Map();
+    this.#holds = new Map();
     for (const name of new Set([...before.keys(), ...reading.services.keys()])) {
-      const kept = this.#decide(name, before.get(name), reading.services.get(name), now);
-      if (kept !== undefined) next.set(name, kept);
+      const known = before.get(name) ?? [];
+      const reported = reading.services.get(name);
+      if (reported === undefined && reading.deleted?.has(name)) continue;
+      const doubt = doubtOf(known, reported, this.#options);
+      if (doubt === undefined) this.#services.set(name, reported!.endpoints);
+      else this.#hold(name, known, reported, doubt, heldBefore.get(name)?.since ?? now);
     }
-    this.#services = next;
-    return !sameServices(before, next);
+    return {
+      changed: !sameServices(before, this.#services),
+      begun: this.holds.filter(({ service }) => !heldBefore.has(service)),
+      ended: [...heldBefore.values()].filter(({ service }) => !this.#holds.has(service)),
+    };
   }
 
   /** Lets go of holds that lasted long enough. */
-  expire(now: number): boolean {
-    let changed = false;
-    for (const hold of this.#holds.values()) {
-      if (now - hold.since < this.#options.maxHoldMs) continue;
-      this.#holds.delete(hold.service);
-      // A service whose endpoints are all gone stays known, so that proxies are answered "empty" rather than nothing.
-      this.#services.set(hold.service, hold.pending?.endpoints ?? []);
-      changed = true;
-    }
-    return changed;
+  expire(now: number): HoldChange {
+    const ended = [...this.#holds.values()].filter(({ until }) => now >= until);
+    for (const hold of ended) this.#letGo(hold);
+    return { changed: ended.length > 0, begun: [], ended };
   }
 
-  #decide(
+  /** Believes the source about a held service at once. Undefined when it is not held. */
+  release(service: string): HoldChange | undefined {
+    const hold = this.#holds.get(service);
+    if (hold === undefined) return undefined;
+    this.#letGo(hold);
+    return { changed: true, begun: [], ended: [hold] };
+  }
+
+  #hold(
     service: string,
-    known: readonly Endpoint[] | undefined,
+    known: readonly Endpoint[],
     reported: ServiceReading | undefined,
-    now: number,
-  ): readonly Endpoint[] | undefined {
-    const reason = suspicion(known ?? [], reported, this.#options);
-    if (reason === undefined) {
-      this.#holds.delete(service);
-      return reported?.endpoints ?? known;
-    }
-    const since = this.#holds.get(service)?.since ?? now;
-    const kept = merge(known ?? [], reported?.endpoints ?? []);
-    const count = reported?.endpoints.length ?? 0;
+    { reason, limitMs }: Doubt,
+    since: number,
+  ): void {
+    const kept = merge(known, reported?.endpoints ?? []);
+    this.#services.set(service, kept);
     this.#holds.set(service, {
       service,
       reason,
       since,
+      until: since + limitMs,
       kept: kept.length,
-      reported: count,
+      reported: reported?.endpoints.length ?? 0,
       pending: reported,
     });
-    return kept;
+  }
+
+  #letGo({ service, pending, kept }: OpenHold): void {
+    this.#holds.delete(service);
+    // A service whose endpoints are gone stays known for a while: proxies are answered "empty" rather than nothing.
+    if (pending === undefined && kept === 0) this.#services.delete(service);
+    else this.#services.set(service, pending?.endpoints ?? []);
   }
 }
 
-/** Why a reading is not believed; undefined when it is. */
-function suspicion(
+interface Doubt {
+  readonly reason: string;
+  readonly limitMs: number;
+}
+
+/** Why a reading is not believed, and for how long; undefined when it is. */
+function doubtOf(
   known: readonly Endpoint[],
   reported: ServiceReading | undefined,
   options: HoldOptions,
-): string | undefined {
-  if (known.length === 0 || reported?.confirmed === true) return undefined;
-  if (reported === undefined) return "the service vanished from its source";
+): Doubt | undefined {
+  if (reported === undefined) {
+    const limitMs = known.length === 0 ? options.forgetMs : options.maxHoldMs;
+    return { reason: "the service vanished from its source", limitMs };
+  }
+  if (known.length === 0 || reported.confirmed) return undefined;
+  if (reported.endpoints.length === 0) {
+    return { reason: "all endpoints vanished at once", limitMs: options.maxHoldMs };
+  }
   const present = new Set(reported.endpoints.map(endpointAddress));
   const lost = known.filter((endpoint) => !present.has(endpointAddress(endpoint))).length;
-  if (reported.endpoints.length === 0) return "all endpoints vanished at once";
-  if (lost >= options.minLoss && lost / known.length > options.maxLossShare) {
-    return `${lost} of ${known.length} endpoints vanished at once`;
-  }
-  return undefined;
+  if (lost < options.minLoss || lost / known.length <= options.maxLossShare) return undefined;
+  return {
+    reason: `${lost} of ${known.length} endpoints vanished at once`,
+    limitMs: options.partialHoldMs,
+  };
 }
 
 /** The known endpoints with what is new or changed in the reading on top. */

@@ -10,8 +10,49 @@ interface LastGoodFile {
   readonly catalog: SavedCatalog;
 }
 
+const SAVE_DELAY_MS = 200;
+
+/** Keeps the file up to date, soon after each change and one write at a time. */
+export class LastGoodKeeper {
+  readonly #file: string;
+  readonly #read: () => SavedCatalog | undefined;
+  readonly #onError: (error: Error) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  /** `read` gives what is to be saved, undefined while it is not worth saving. */
+  constructor(file: string, read: () => SavedCatalog | undefined, onError: (error: Error) => void) {
+    this.#file = file;
+    this.#read = read;
+    this.#onError = onError;
+  }
+
+  changed(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#write();
+    }, SAVE_DELAY_MS);
+  }
+
+  /** Saves for the last time. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#write();
+    await this.#writing;
+  }
+
+  #write(): void {
+    this.#writing = this.#writing
+      .then(async () => {
+        const catalog = this.#read();
+        if (catalog !== undefined) await saveLastGood(this.#file, catalog);
+      })
+      .catch(this.#onError);
+  }
+}
+
 /** Writes the catalog so that a crash at any moment leaves either the old file or the new one. */
-export async function saveLastGood(file: string, catalog: SavedCatalog): Promise<void> {
+async function saveLastGood(file: string, catalog: SavedCatalog): Promise<void> {
   const content: LastGoodFile = {
     format: 1,
     savedAt: new Date().toISOString(),

@@ -26,13 +26,21 @@ export interface ServiceReading {
 
 /** One look at a source: everything it knows, or why it could not be asked. */
 export type Reading =
-  | { readonly kind: "ok"; readonly services: ReadonlyMap<string, ServiceReading> }
+  | {
+      readonly kind: "ok";
+      readonly services: ReadonlyMap<string, ServiceReading>;
+      /** Services that somebody deleted on purpose. */
+      readonly deleted?: ReadonlySet<string>;
+    }
   | { readonly kind: "error"; readonly error: string };
 
 /** An endpoint and the source it came from. */
 export interface SourcedEndpoint extends Endpoint {
   readonly source: string;
 }
+
+/** What a service may be called. Names become clusters, domains and parts of stat names. */
+export const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** The services that proxies are told about, by name. */
 export type Catalog = ReadonlyMap<string, readonly SourcedEndpoint[]>;

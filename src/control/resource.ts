@@ -26,25 +26,27 @@ export function typeUrl(type: ResourceTypeName): string {
   return TYPE_URL_PREFIX + type;
 }
 
-/** Encodes what the views describe as JSON; what did not change is not encoded again. */
+/** Encodes one resource that is described as protobuf JSON. Throws an Error for JSON that is not of the type. */
+export function encodeResource(type: ResourceTypeName, name: string, json: JsonValue): Resource {
+  const bytes = encode(type, fromJson(type, json) as never);
+  return { type, name, bytes, version: hash(bytes) };
+}
+
+/** Encodes what a view describes as JSON; what did not change is not encoded again. */
 export class ResourceCache {
   #current = new Map<string, { source: string; resource: Resource }>();
   #next = new Map<string, { source: string; resource: Resource }>();
 
-  /** `scope` tells apart resources of one name that nodes see differently. */
-  get(type: ResourceTypeName, name: string, json: JsonValue, scope = ""): Resource {
-    const key = `${type} ${scope} ${name}`;
+  get(type: ResourceTypeName, name: string, json: JsonValue): Resource {
+    const key = `${type} ${name}`;
     const source = JSON.stringify(json);
-    let entry = this.#next.get(key) ?? this.#current.get(key);
-    if (entry?.source !== source) {
-      const bytes = encode(type, fromJson(type, json) as never);
-      entry = { source, resource: { type, name, bytes, version: hash(bytes) } };
-    }
+    let entry = this.#current.get(key);
+    if (entry?.source !== source) entry = { source, resource: encodeResource(type, name, json) };
     this.#next.set(key, entry);
     return entry.resource;
   }
 
-  /** Forgets what was not asked for since the last sweep. */
+  /** To be called when everything was asked for: forgets what was not. */
   sweep(): void {
     this.#current = this.#next;
     this.#next = new Map();

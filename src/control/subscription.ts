@@ -1,5 +1,4 @@
-import type { Resource } from "./resource.ts";
-import { setVersion } from "./snapshot.ts";
+import type { ResourceSet } from "./resource-set.ts";
 
 /** The parts of a DiscoveryRequest that matter here. */
 export interface TypeRequest {
@@ -16,106 +15,118 @@ export type RequestVerdict =
   | { readonly kind: "nack"; readonly error: string }
   | { readonly kind: "stale" };
 
-/** What to send: the resources as one set under one version. */
+/** What to send, and the version of all that the client has once it took it. */
 export interface TypeResponse {
   readonly version: string;
   readonly nonce: string;
-  readonly resources: readonly Resource[];
+  readonly resources: ResourceSet;
 }
 
 /**
  * One stream's subscription to one resource type, state of the world (xds_protocol.rst, "How the client specifies what
- * resources to return"). Pure: requests and snapshots in, responses out.
+ * resources to return"). Pure: requests and resources in, responses out. The next response waits for the answer to the
+ * last: a slow client gets the newest content when it is ready for it, and nothing piles up meanwhile.
  */
 export class Subscription {
-  /** Whether an empty list of names means "everything": so for listeners and clusters. */
-  readonly #wildcardType: boolean;
+  /** Whether a response tells all there is (listeners, clusters), so that a missing resource is a removed one. */
+  readonly #fullState: boolean;
   #names: ReadonlySet<string> = new Set();
+  #namesKey = "";
   #wildcard = false;
-  #named = false;
+  #everNamed = false;
   #nonce = 0;
-  #sentVersion: string | undefined;
-  #sentNames = "";
+  #awaiting = false;
   #mustAnswer = false;
+  /** All that the last response stood for, and all that the client has acknowledged. */
+  #sent: ResourceSet | undefined;
+  #held: ResourceSet | undefined;
   acceptedVersion = "";
   rejectedVersion = "";
   lastError = "";
 
-  constructor(wildcardType: boolean) {
-    this.#wildcardType = wildcardType;
+  constructor(fullState: boolean) {
+    this.#fullState = fullState;
   }
 
   get sentVersion(): string {
-    return this.#sentVersion ?? "";
+    return this.#sent?.version ?? "";
   }
 
-  /** Whether what was last sent has been answered. */
-  get settled(): boolean {
-    return this.#sentVersion === this.acceptedVersion || this.#sentVersion === this.rejectedVersion;
+  get state(): "synced" | "pending" | "nacked" {
+    if (this.rejectedVersion !== "") return "nacked";
+    return this.#awaiting || this.#sent === undefined ? "pending" : "synced";
   }
 
   receive(request: TypeRequest): RequestVerdict {
     const first = request.responseNonce === "";
     if (!first && request.responseNonce !== String(this.#nonce)) return { kind: "stale" };
     const grew = this.#subscribe(request.resourceNames);
+    const answers = this.#awaiting;
+    this.#awaiting = false;
     if (first) {
       // A client that comes back says what it has; it gets an answer all the same, at once, to learn the new nonce.
       this.#mustAnswer = true;
+      this.#held = undefined;
       this.acceptedVersion = request.versionInfo;
       return { kind: "subscribe" };
     }
     if (grew) this.#mustAnswer = true;
     if (request.error !== undefined) {
-      this.rejectedVersion = this.#sentVersion ?? "";
+      this.rejectedVersion = this.sentVersion;
       this.lastError = request.error;
       return { kind: "nack", error: request.error };
     }
+    // Other names under a nonce that was answered already: says nothing about the content.
+    if (!answers) return { kind: "subscribe" };
+    this.#held = this.#sent;
     this.acceptedVersion = request.versionInfo;
     this.rejectedVersion = "";
     this.lastError = "";
     return { kind: "ack" };
   }
 
-  /** What to send now, given everything the node may have; undefined when it has it already. */
-  respond(available: ReadonlyMap<string, Resource>): TypeResponse | undefined {
-    const resources = this.#select(available);
-    const version = setVersion(resources);
-    const names = resources.map((each) => each.name).join("\n");
-    if (!this.#mustAnswer && version === this.#sentVersion && names === this.#sentNames) return undefined;
-    // Named resources that do not exist yet: the client waits for them, an empty answer would say nothing.
-    if (!this.#wildcard && resources.length === 0) return undefined;
+  /** What to send now, given everything the node may have; undefined when it has it already or is not ready for it. */
+  respond(available: ResourceSet): TypeResponse | undefined {
+    if (this.#awaiting || !(this.#wildcard || this.#names.size > 0)) return undefined;
+    const selected = this.#wildcard ? available : available.select(this.#names, this.#namesKey);
+    if (!this.#mustAnswer && selected.version === this.#sent?.version) return undefined;
+    const changesDo = !this.#fullState && !this.#mustAnswer && this.rejectedVersion === "";
+    const resources = changesDo && this.#held !== undefined ? selected.changesSince(this.#held) : selected;
+    if (resources.size === 0 && !this.#fullState) {
+      // Nothing there yet, or only less than before: of these types an answer tells what is, never what is not.
+      if (this.#held !== undefined) this.#sent = this.#held = selected;
+      return undefined;
+    }
     this.#mustAnswer = false;
-    this.#sentVersion = version;
-    this.#sentNames = names;
-    return { version, nonce: String(++this.#nonce), resources };
+    this.#awaiting = true;
+    this.#sent = selected;
+    return { version: selected.version, nonce: String(++this.#nonce), resources };
   }
 
   /** Answers once more even if nothing changed: what this type hangs on was sent anew. */
   invalidate(): void {
-    if (this.#sentVersion !== undefined) this.#mustAnswer = true;
+    if (this.#sent !== undefined) this.#mustAnswer = true;
   }
 
   /** Names asked for that are not there. */
-  missing(available: ReadonlyMap<string, Resource>): string[] {
-    return [...this.#names].filter((name) => !available.has(name));
-  }
-
-  #select(available: ReadonlyMap<string, Resource>): Resource[] {
-    const all = [...available.values()];
-    return (this.#wildcard ? all : all.filter((each) => this.#names.has(each.name))).sort((a, b) =>
-      a.name < b.name ? -1 : 1,
-    );
+  missing(available: ResourceSet): string[] {
+    return [...this.#names].filter((name) => available.get(name) === undefined);
   }
 
   /** Returns whether something is asked for that was not before. */
   #subscribe(names: readonly string[]): boolean {
-    const explicit = names.filter((name) => name !== "*");
-    if (explicit.length > 0) this.#named = true;
-    this.#wildcard =
-      this.#wildcardType &&
-      (names.includes("*") || (names.length === 0 && !this.#named) || (this.#wildcard && names.length === 0));
+    const star = names.includes("*");
+    if (names.length > 0) this.#everNamed = true;
+    const hadAll = this.#wildcard;
+    // An empty list means everything only to those who never named anything; later it takes everything back.
+    this.#wildcard = star || (this.#fullState && !this.#everNamed);
     const before = this.#names;
+    if (names.length === before.size && names.every((name) => before.has(name))) {
+      return this.#wildcard && !hadAll;
+    }
+    const explicit = names.filter((name) => name !== "*").sort();
     this.#names = new Set(explicit);
-    return explicit.some((name) => !before.has(name));
+    this.#namesKey = explicit.join("\n");
+    return (this.#wildcard && !hadAll) || explicit.some((name) => !before.has(name));
   }
 }

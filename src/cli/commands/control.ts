@@ -18,7 +18,9 @@ interface ServeOptions {
 interface NodeJson {
   id: string;
   cluster: string;
+  peer: string;
   view: string;
+  connected_at: string;
   types: { type: string; state: string; accepted: string; error: string }[];
 }
 
@@ -28,7 +30,15 @@ interface SourceJson {
   endpoints: number;
   last_success: string | null;
   error: string;
-  holds: { service: string; reason: string; since: string; kept: number; reported: number }[];
+  holds: {
+    service: string;
+    reason: string;
+    since: string;
+    age_seconds: number;
+    until: string | null;
+    kept: number;
+    reported: number;
+  }[];
 }
 
 interface ServiceJson {
@@ -62,7 +72,11 @@ export const controlCommand: CliCommand = {
       .option("--xds-port <port>", "port of the xDS server (gRPC)", parsePort, 18_000)
       .option("--api-port <port>", "port of API, metrics, health and REST xDS", parsePort, 18_001)
       .option("--last-good <file>", "keep the last known good catalog here and start from it")
-      .option("--max-hold <seconds>", "let go of unconfirmed losses after this time", "never")
+      .option(
+        "--max-hold <seconds>",
+        "let go of services that vanished or emptied unconfirmed after this time",
+        "never",
+      )
       .option("--log-level <level>", "debug, info, warn or error", "info")
       .action(serve);
     const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
@@ -81,6 +95,11 @@ export const controlCommand: CliCommand = {
       .description("services and endpoints that proxies get")
       .option(...api)
       .action(services);
+    control
+      .command("release <service>")
+      .description("believe the sources about a service whose endpoints are held")
+      .option(...api)
+      .action(release);
   },
 };
 
@@ -89,8 +108,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const { defaultHoldOptions } = await import("../../control/hold.ts");
   const log = programLog("control", options.logLevel);
   const maxHoldMs = options.maxHold === "never" ? Number.POSITIVE_INFINITY : Number(options.maxHold) * 1000;
-  if (Number.isNaN(maxHoldMs))
-    throw new Error(`"${options.maxHold}" is not a time to hold: give seconds or never`);
+  if (!(maxHoldMs >= 0)) throw new Error(`"${options.maxHold}" is not a time to hold: give seconds or never`);
   const control = await startControl({
     sources: options.source,
     host: options.host,
@@ -110,12 +128,14 @@ async function nodes({ api }: { api: string }): Promise<void> {
   const rows = list.map((node) => [
     node.id,
     node.cluster,
-    node.view,
+    node.view || "-",
+    node.peer,
+    ago(node.connected_at),
     ...["Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration"].map(
       (name) => node.types.find((type) => type.type.endsWith(`.${name}`))?.state ?? "-",
     ),
   ]);
-  printTable(["NODE", "CLUSTER", "VIEW", "CDS", "EDS", "LDS", "RDS"], rows);
+  printTable(["NODE", "CLUSTER", "VIEW", "FROM", "SINCE", "CDS", "EDS", "LDS", "RDS"], rows);
   for (const node of list) {
     for (const type of node.types)
       if (type.state === "nacked") console.log(`${node.id} rejects ${type.type}: ${type.error}`);
@@ -130,14 +150,15 @@ async function sources({ api }: { api: string }): Promise<void> {
       source.name,
       source.services,
       source.endpoints,
-      source.last_success ?? "never",
+      source.last_success === null ? "never" : `${ago(source.last_success)} ago`,
       source.error || "-",
     ]),
   );
   for (const source of list) {
     for (const hold of source.holds) {
       console.log(
-        `${source.name} holds ${hold.kept} endpoints of ${hold.service} since ${hold.since}: ${hold.reason} (reports ${hold.reported})`,
+        `${source.name} holds ${hold.kept} endpoints of ${hold.service} for ${age(hold.age_seconds)}, ` +
+          `${hold.until === null ? "until it is confirmed" : `until ${hold.until}`}: ${hold.reason} (it reports ${hold.reported})`,
       );
     }
   }
@@ -161,13 +182,33 @@ async function services({ api }: { api: string }): Promise<void> {
   printTable(["SERVICE", "ENDPOINT", "HEALTH", "WEIGHT", "ZONE", "VERSION", "SOURCE"], rows);
 }
 
+async function release(service: string, { api }: { api: string }): Promise<void> {
+  await call(api, `/v1/holds/${encodeURIComponent(service)}`, "DELETE");
+  console.log(`${service} is what its sources say`);
+}
+
 async function ask<T>(api: string, path: string): Promise<T> {
+  return (await (await call(api, path)).json()) as T;
+}
+
+async function call(api: string, path: string, method = "GET"): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(new URL(path, api));
+    response = await fetch(new URL(path, api), { method });
   } catch {
     throw new Error(`Cannot reach the control plane at ${api}: is it running? Name another with --api`);
   }
   if (!response.ok) throw new Error(`${api}${path} answers ${response.status}: ${await response.text()}`);
-  return (await response.json()) as T;
+  return response;
+}
+
+function ago(time: string): string {
+  return age((Date.now() - Date.parse(time)) / 1000);
+}
+
+/** Seconds as people say them: "40 s", "5 min", "3 h", "2 d". */
+function age(seconds: number): string {
+  const [unit, size] =
+    seconds < 120 ? ["s", 1] : seconds < 7200 ? ["min", 60] : seconds < 172_800 ? ["h", 3600] : ["d", 86_400];
+  return `${Math.max(0, Math.round(seconds / Number(size)))} ${unit}`;
 }

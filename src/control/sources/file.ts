@@ -1,11 +1,10 @@
-import { watch } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { loadConfig } from "../../base/load-config.ts";
-import type { Endpoint, Reading, ServiceReading } from "../model.ts";
+import { directoryChanges } from "../directory-changes.ts";
+import { SERVICE_NAME, type Endpoint, type Reading, type ServiceReading } from "../model.ts";
 import type { DiscoverySourceDef } from "../source.ts";
 
 const instance = z.strictObject({
@@ -21,12 +20,11 @@ const instance = z.strictObject({
 
 /** One file: services by name, each with all of its instances. An empty list is meant: the service has none. */
 const fileSchema = z.strictObject({
-  services: z.record(z.string().min(1), z.strictObject({ instances: z.array(instance) })),
+  services: z.record(
+    z.string().regex(SERVICE_NAME, "must be a service name"),
+    z.strictObject({ instances: z.array(instance) }),
+  ),
 });
-
-const SETTLE_MS = 50;
-/** Also look without being told: some file systems (network mounts) tell nothing. */
-const POLL_MS = 5000;
 
 /**
  * A directory of YAML or JSON files. Replace files by rename, so that no half-written one is read; a file that cannot
@@ -38,16 +36,13 @@ export const fileSource: DiscoverySourceDef = {
   async *watch(options, { signal, log }) {
     const directory = options["path"]!;
     let last = "";
-    while (!signal.aborted) {
-      const changed = nextChange(directory, signal);
+    for await (const _ of directoryChanges(directory, signal)) {
       const reading = await readDirectory(directory);
-      const shown = reading.kind === "error" ? reading.error : JSON.stringify([...reading.services]);
-      if (shown !== last) {
-        if (reading.kind === "error") log.warn(`${reading.error}; keeping what is known`);
-        last = shown;
-        yield reading;
-      }
-      await changed;
+      const failed = reading.kind === "error";
+      const shown = failed ? reading.error : JSON.stringify([...reading.services]);
+      if (failed && shown !== last) log.warn(`${reading.error}; keeping what is known`);
+      last = shown;
+      yield reading;
     }
   },
 };
@@ -72,22 +67,4 @@ async function readDirectory(directory: string): Promise<Reading> {
   } catch (error) {
     return { kind: "error", error: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** Settles soon after the directory changed, or after a while. */
-async function nextChange(directory: string, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, POLL_MS);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  let watcher: ReturnType<typeof watch> | undefined;
-  try {
-    watcher = watch(directory, () => resolve());
-    watcher.on("error", () => {});
-  } catch {
-    // The directory is not there: the timer finds it when it comes.
-  }
-  await promise;
-  clearTimeout(timer);
-  watcher?.close();
-  await sleep(SETTLE_MS);
 }

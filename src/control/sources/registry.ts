@@ -50,7 +50,7 @@ export const registrySource: DiscoverySourceDef = {
         failures = 0;
         if (batch.reset || batch.changes.length > 0) mirror.apply(batch);
         index = batch.index;
-        yield { kind: "ok", services: mirror.services() };
+        yield { kind: "ok", services: mirror.services(), deleted: mirror.deleted };
       } catch (error) {
         if (context.signal.aborted) return;
         const text = describe(error);
@@ -85,6 +85,8 @@ async function poll(
 /** What the registry holds, kept by its changes. */
 class Mirror {
   readonly #instances = new Map<string, Map<string, InstanceJson>>();
+  /** Services that somebody deleted and nobody registered since. */
+  readonly deleted = new Set<string>();
 
   apply(batch: Batch): void {
     if (batch.reset) this.#instances.clear();
@@ -93,7 +95,10 @@ class Mirror {
       if (change.type === "put")
         this.#of(change.instance.service).set(change.instance.address, change.instance);
       else if (change.type === "removed") this.#of(change.service).delete(change.address);
-      else this.#instances.delete(change.service);
+      else {
+        this.#instances.delete(change.service);
+        this.deleted.add(change.service);
+      }
     }
   }
 
@@ -102,17 +107,21 @@ class Mirror {
     for (const [name, instances] of this.#instances) {
       const all = [...instances.values()];
       const live = all.filter((each) => each.state === "up" || each.state === "draining");
-      // Leases that ran out take an instance away while others live on. That all ran out at once says more about the
-      // way to the registry than about the service; somebody's deregistration is believed.
-      const confirmed = live.length > 0 || all.every((each) => each.state === "deregistered");
-      services.set(name, { endpoints: live.map(endpointOf), confirmed: confirmed && all.length > 0 });
+      // Somebody's deregistration is believed. Leases that ran out may say more about the way to the registry than
+      // about the service: how many ran out at once decides.
+      const gone = all.filter((each) => !live.includes(each));
+      const confirmed = all.length > 0 && gone.every((each) => each.state === "deregistered");
+      services.set(name, { endpoints: live.map(endpointOf), confirmed });
     }
     return services;
   }
 
   #of(service: string): Map<string, InstanceJson> {
     let instances = this.#instances.get(service);
-    if (instances === undefined) this.#instances.set(service, (instances = new Map()));
+    if (instances === undefined) {
+      this.#instances.set(service, (instances = new Map()));
+      this.deleted.delete(service);
+    }
     return instances;
   }
 }

@@ -1,11 +1,14 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { MeshPolicy } from "../mesh-policy.ts";
 import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
-import { duration, resource, typed, type View } from "./view.ts";
+import { duration, typed, type View } from "./view.ts";
 
+const CLUSTER = "envoy.config.cluster.v3.Cluster";
 const AUTH_CLUSTER = "weft_auth";
 /** What says who the user is; comes from the auth service or not at all. */
 const IDENTITY_HEADERS = ["x-user-id", "x-user-roles"];
+
+type Route = MeshPolicy["edge"]["routes"][number];
 
 const stripIdentity: JsonValue = {
   name: "envoy.filters.http.header_mutation",
@@ -17,8 +20,8 @@ const stripIdentity: JsonValue = {
 /** Proxies at the edge: one listener, routes by path, the auth service asked about each request. */
 export const edgeView: View = {
   name: "edge",
-  build(input) {
-    const { policy } = input;
+  shared(input) {
+    const { policy, cache } = input;
     const { auth, listen, routes, trusted_hops: trustedHops } = policy.edge;
     const listener = httpListener("edge", listen, policy, {
       useRemoteAddress: true,
@@ -29,9 +32,11 @@ export const edgeView: View = {
     const services = [...new Set(routes.map((route) => route.service))].sort();
     return [
       ...services.flatMap((service) => serviceResources(input, service)),
-      ...(auth === undefined ? [] : [addressCluster(input, AUTH_CLUSTER, auth.address)]),
-      resource(input, "envoy.config.listener.v3.Listener", "edge", listener),
-      resource(input, "envoy.config.route.v3.RouteConfiguration", "edge", {
+      ...(auth === undefined
+        ? []
+        : [cache.get(CLUSTER, AUTH_CLUSTER, addressCluster(AUTH_CLUSTER, auth.address, policy))]),
+      cache.get("envoy.config.listener.v3.Listener", "edge", listener),
+      cache.get("envoy.config.route.v3.RouteConfiguration", "edge", {
         name: "edge",
         virtual_hosts: [
           {
@@ -43,9 +48,10 @@ export const edgeView: View = {
       }),
     ];
   },
+  own: () => [],
 };
 
-function edgeRoute(route: MeshPolicy["edge"]["routes"][number], policy: MeshPolicy): JsonValue {
+function edgeRoute(route: Route, policy: MeshPolicy): JsonValue {
   const match: JsonValue =
     route.path !== undefined
       ? { path: route.path }
@@ -58,9 +64,20 @@ function edgeRoute(route: MeshPolicy["edge"]["routes"][number], policy: MeshPoli
     route: {
       cluster: route.service,
       timeout: duration(route.timeout_ms),
-      ...(route.rewrite_prefix !== undefined && { prefix_rewrite: route.rewrite_prefix }),
+      ...rewrite(route),
       ...retryPolicy(policy),
     },
+  };
+}
+
+/** Puts the new prefix in the place of the old one, with exactly one slash between it and the rest. */
+function rewrite({ prefix, rewrite_prefix: to }: Route): Record<string, JsonValue> {
+  if (to === undefined) return {};
+  if (prefix === "/") return { prefix_rewrite: to.replace(/\/*$/, "/") };
+  if (prefix === undefined || !to.endsWith("/")) return { prefix_rewrite: to };
+  const old = prefix.replace(/\/+$/, "").replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return {
+    regex_rewrite: { pattern: { regex: `^${old}/*` }, substitution: to.replaceAll("\\", "\\\\") },
   };
 }
 

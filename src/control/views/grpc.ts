@@ -1,11 +1,11 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { serviceResources } from "./shared.ts";
-import { duration, resource, typed, type View } from "./view.ts";
+import { duration, typed, type View } from "./view.ts";
 
 /** Proxyless gRPC clients: `xds:///SERVICE` asks for a listener of the service's name. */
 export const grpcView: View = {
   name: "grpc",
-  build(input) {
+  shared(input) {
     return [...input.catalog.keys()].flatMap((service) => {
       const manager = typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -26,21 +26,16 @@ export const grpcView: View = {
       };
       return [
         ...serviceResources(input, service),
-        resource(
-          input,
-          "envoy.config.listener.v3.Listener",
-          service,
-          { name: service, api_listener: { api_listener: manager } },
-          "grpc",
-        ),
-        resource(
-          input,
-          "envoy.config.route.v3.RouteConfiguration",
-          service,
-          { name: service, virtual_hosts: [{ name: service, domains: ["*"], routes: [route] }] },
-          "grpc",
-        ),
+        input.cache.get("envoy.config.listener.v3.Listener", service, {
+          name: service,
+          api_listener: { api_listener: manager },
+        }),
+        input.cache.get("envoy.config.route.v3.RouteConfiguration", service, {
+          name: service,
+          virtual_hosts: [{ name: service, domains: ["*"], routes: [route] }],
+        }),
       ];
     });
   },
+  own: () => [],
 };

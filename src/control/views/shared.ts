@@ -3,7 +3,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { MeshPolicy } from "../mesh-policy.ts";
 import type { SourcedEndpoint } from "../model.ts";
 import type { Resource } from "../resource.ts";
-import { duration, resource, socketAddress, typed, type ViewInput } from "./view.ts";
+import { duration, socketAddress, typed, type ViewInput } from "./view.ts";
 
 /** Every hop logs the same request id and trace context. */
 const ACCESS_LOG_FORMAT =
@@ -27,29 +27,23 @@ export function serviceResources(input: ViewInput, service: string): Resource[] 
     circuit_breakers: { thresholds: [{ max_retries: MAX_RETRIES }] },
   };
   return [
-    resource(input, "envoy.config.cluster.v3.Cluster", service, cluster),
-    resource(input, "envoy.config.endpoint.v3.ClusterLoadAssignment", service, {
+    input.cache.get("envoy.config.cluster.v3.Cluster", service, cluster),
+    input.cache.get("envoy.config.endpoint.v3.ClusterLoadAssignment", service, {
       cluster_name: service,
       endpoints: localities(input.catalog.get(service) ?? []),
     }),
   ];
 }
 
-/** A cluster of fixed addresses. */
-export function addressCluster(input: ViewInput, name: string, address: string, scope = ""): Resource {
+/** A cluster of one fixed address. */
+export function addressCluster(name: string, address: string, policy: MeshPolicy): Record<string, JsonValue> {
   const endpoint = { endpoint: { address: socketAddress(address) } };
-  return resource(
-    input,
-    "envoy.config.cluster.v3.Cluster",
+  return {
     name,
-    {
-      name,
-      type: /^[\d.]+:\d+$|^\[/.test(address) ? "STATIC" : "STRICT_DNS",
-      connect_timeout: duration(input.policy.connect_timeout_ms),
-      load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
-    },
-    scope,
-  );
+    type: /^[\d.]+:\d+$|^\[/.test(address) ? "STATIC" : "STRICT_DNS",
+    connect_timeout: duration(policy.connect_timeout_ms),
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+  };
 }
 
 /** One HTTP listener. `routes` is the name of a route configuration of ours, or an inline one. */

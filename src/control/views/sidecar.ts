@@ -1,7 +1,8 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { MeshPolicy } from "../mesh-policy.ts";
+import { encodeResource } from "../resource.ts";
 import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
-import { duration, resource, type NodeIdentity, type View } from "./view.ts";
+import { duration, type NodeIdentity, type View } from "./view.ts";
 
 const LOCAL_CLUSTER = "local_app";
 
@@ -11,29 +12,28 @@ const LOCAL_CLUSTER = "local_app";
  */
 export const sidecarView: View = {
   name: "sidecar",
-  build(input) {
-    const { node, policy, catalog } = input;
-    const service = ask(node, "service");
+  shared(input) {
+    const services = [...input.catalog.keys()];
+    const routes = outboundRoutes(services, input.policy);
+    return [
+      ...services.flatMap((name) => serviceResources(input, name)),
+      input.cache.get("envoy.config.route.v3.RouteConfiguration", "outbound", routes),
+    ];
+  },
+  own(node, policy) {
     const inbound = httpListener("inbound", ask(node, "inbound"), policy, {
       useRemoteAddress: false,
-      routes: inboundRoutes(service),
+      routes: inboundRoutes(ask(node, "service")),
     });
     const outbound = httpListener("outbound", ask(node, "outbound"), policy, {
       useRemoteAddress: false,
       routes: "outbound",
     });
-    const services = [...catalog.keys()];
+    const app = addressCluster(LOCAL_CLUSTER, ask(node, "app"), policy);
     return [
-      ...services.flatMap((name) => serviceResources(input, name)),
-      addressCluster(input, LOCAL_CLUSTER, ask(node, "app"), node.id),
-      resource(input, "envoy.config.listener.v3.Listener", "inbound", inbound, node.id),
-      resource(input, "envoy.config.listener.v3.Listener", "outbound", outbound, node.id),
-      resource(
-        input,
-        "envoy.config.route.v3.RouteConfiguration",
-        "outbound",
-        outboundRoutes(services, policy),
-      ),
+      encodeResource("envoy.config.cluster.v3.Cluster", LOCAL_CLUSTER, app),
+      encodeResource("envoy.config.listener.v3.Listener", "inbound", inbound),
+      encodeResource("envoy.config.listener.v3.Listener", "outbound", outbound),
     ];
   },
 };

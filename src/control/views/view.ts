@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { MeshPolicy } from "../mesh-policy.ts";
 import type { Catalog } from "../model.ts";
-import type { Resource, ResourceCache, ResourceTypeName } from "../resource.ts";
+import type { Resource, ResourceCache } from "../resource.ts";
 
 /** Who asks: the node of a discovery request, as far as views care. */
 export interface NodeIdentity {
@@ -9,13 +9,14 @@ export interface NodeIdentity {
   readonly cluster: string;
   readonly zone: string;
   readonly userAgent: string;
+  /** Where it connects from. */
+  readonly peer: string;
   /** `metadata.weft` of the node: what a sidecar says of itself. */
   readonly weft: Readonly<Record<string, JsonValue>>;
 }
 
-/** All that a view may look at. */
+/** All that the shared part of a view may look at. */
 export interface ViewInput {
-  readonly node: NodeIdentity;
   readonly catalog: Catalog;
   readonly policy: MeshPolicy;
   readonly cache: ResourceCache;
@@ -24,24 +25,15 @@ export interface ViewInput {
 /** What one kind of node is served. */
 export interface View {
   readonly name: string;
-  /** Throws an Error that says what the node must tell and does not. */
-  build(input: ViewInput): readonly Resource[];
+  /** What all nodes of the view get. */
+  shared(input: ViewInput): readonly Resource[];
+  /** What this node gets besides. Throws an Error that says what the node must tell and does not. */
+  own(node: NodeIdentity, policy: MeshPolicy): readonly Resource[];
 }
 
 /** JSON of a message inside an Any. */
 export function typed(type: string, fields: Record<string, JsonValue> = {}): JsonValue {
   return { "@type": `type.googleapis.com/${type}`, ...fields };
-}
-
-/** Encodes one resource. */
-export function resource(
-  input: ViewInput,
-  type: ResourceTypeName,
-  name: string,
-  json: Record<string, JsonValue>,
-  scope = "",
-): Resource {
-  return input.cache.get(type, name, json, scope);
 }
 
 /** `ADDRESS:PORT` as a socket address. Throws when it is not one. */
