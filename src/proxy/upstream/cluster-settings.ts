@@ -30,11 +30,11 @@ export interface ConnectionSettings {
   readonly http1: H1ClientOptions;
 }
 
-/** Milliseconds and a count; undefined = the system's. */
+/** TCP keepalive; milliseconds and a count. What is not configured is Linux's default. */
 export interface KeepaliveSettings {
-  readonly time: number | undefined;
-  readonly interval: number | undefined;
-  readonly probes: number | undefined;
+  readonly time: number;
+  readonly interval: number;
+  readonly probes: number;
 }
 
 /** A cluster's configuration, as this thread uses it. */
@@ -126,9 +126,9 @@ function keepalive(cluster: ClusterMessage): KeepaliveSettings | undefined {
   const config = cluster.upstreamConnectionOptions?.tcpKeepalive;
   if (config === undefined) return undefined;
   return {
-    time: config.keepaliveTime === undefined ? undefined : config.keepaliveTime * 1000,
-    interval: config.keepaliveInterval === undefined ? undefined : config.keepaliveInterval * 1000,
-    probes: config.keepaliveProbes,
+    time: (config.keepaliveTime ?? 7200) * 1000,
+    interval: (config.keepaliveInterval ?? 75) * 1000,
+    probes: config.keepaliveProbes ?? 9,
   };
 }
 
