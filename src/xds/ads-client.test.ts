@@ -1,82 +1,19 @@
 import assert from "node:assert/strict";
-import http2 from "node:http2";
-import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { FakeClock } from "../base/fake-clock.ts";
-import { encodeFrame, FrameDecoder } from "../grpc/frame.ts";
-import { create, decode, encode, packNew, type MessageOf } from "../proto/registry.ts";
+import { create, packNew } from "../proto/registry.ts";
 import { AdsClient } from "./ads-client.ts";
 import { decodeResources } from "./decode-resources.ts";
 import type { WatchHandler } from "./source.ts";
-import { ADS_PATH, XDS_TYPES, type XdsKind } from "./types.ts";
+import { ScriptedAdsServer } from "../testing/scripted-ads-server.ts";
+import { ADS_PATH, XDS_TYPES } from "./types.ts";
 
-type Request = MessageOf<"envoy.service.discovery.v3.DiscoveryRequest">;
-
-/** An ADS server that shows requests one by one and says what it is told to say. */
-class Server {
-  readonly port: number;
-  readonly #server: http2.Http2Server;
-  readonly #sessions = new Set<http2.ServerHttp2Session>();
-  #requests: Request[] = [];
-  #wanted: ((request: Request) => void)[] = [];
-  #stream: http2.ServerHttp2Stream | undefined;
-
-  static async start(t: TestContext): Promise<Server> {
-    const server = http2.createServer();
-    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-    const started = new Server(server);
-    t.after(() => started.close());
-    return started;
-  }
-
-  private constructor(server: http2.Http2Server) {
-    this.#server = server;
-    this.port = (server.address() as AddressInfo).port;
-    server.on("session", (session) => this.#sessions.add(session));
-    server.on("stream", (stream: http2.ServerHttp2Stream) => {
-      this.#stream = stream;
-      stream.respond({ ":status": 200, "content-type": "application/grpc" });
-      stream.on("error", () => undefined);
-      const decoder = new FrameDecoder();
-      stream.on("data", (chunk: Buffer) => {
-        for (const bytes of decoder.push(chunk)) {
-          const request = decode("envoy.service.discovery.v3.DiscoveryRequest", bytes);
-          const wanted = this.#wanted.shift();
-          if (wanted === undefined) this.#requests.push(request);
-          else wanted(request);
-        }
-      });
-    });
-  }
-
-  next(): Promise<Request> {
-    const request = this.#requests.shift();
-    return request === undefined
-      ? new Promise((resolve) => this.#wanted.push(resolve))
-      : Promise.resolve(request);
-  }
-
-  send(kind: XdsKind, version: string, nonce: string, resources: ReturnType<typeof packNew>[]): void {
-    const response = create("envoy.service.discovery.v3.DiscoveryResponse", {
-      versionInfo: version,
-      nonce,
-      typeUrl: XDS_TYPES[kind].typeUrl,
-      resources,
-    });
-    this.#stream!.write(encodeFrame(encode("envoy.service.discovery.v3.DiscoveryResponse", response)));
-  }
-
-  breakStream(): void {
-    this.#stream!.close(2);
-  }
-
-  close(): void {
-    for (const session of this.#sessions) session.destroy();
-    this.#server.close();
-  }
-}
-
-function client(t: TestContext, server: Server, clock: FakeClock, states: boolean[] = []): AdsClient {
+function client(
+  t: TestContext,
+  server: ScriptedAdsServer,
+  clock: FakeClock,
+  states: boolean[] = [],
+): AdsClient {
   const ads = new AdsClient({
     path: ADS_PATH,
     node: create("envoy.config.core.v3.Node", { id: "n", cluster: "c" }),
@@ -100,7 +37,7 @@ const quiet = (onResources: WatchHandler["onResources"] = () => undefined): Watc
 const cluster = (name: string) => packNew("envoy.config.cluster.v3.Cluster", { name });
 
 test("AdsClient asks for endpoints before it acknowledges the clusters that need them", async (t) => {
-  const server = await Server.start(t);
+  const server = await ScriptedAdsServer.start(t);
   const ads = client(t, server, new FakeClock());
   ads.watch(
     "cds",
@@ -124,7 +61,7 @@ test("AdsClient asks for endpoints before it acknowledges the clusters that need
 });
 
 test("AdsClient rejects what breaks a rule or what a watch throws at, and keeps the version", async (t) => {
-  const server = await Server.start(t);
+  const server = await ScriptedAdsServer.start(t);
   const ads = client(t, server, new FakeClock());
   let refuse = true;
   const seen: string[] = [];
@@ -156,7 +93,7 @@ test("AdsClient rejects what breaks a rule or what a watch throws at, and keeps 
 });
 
 test("AdsClient opens a new stream after a broken one, with names and versions but without nonces", async (t) => {
-  const server = await Server.start(t);
+  const server = await ScriptedAdsServer.start(t);
   const clock = new FakeClock();
   const states: boolean[] = [];
   const ads = client(t, server, clock, states);
@@ -177,7 +114,7 @@ test("AdsClient opens a new stream after a broken one, with names and versions b
 });
 
 test("AdsClient sends fewer names when a watch closes", async (t) => {
-  const server = await Server.start(t);
+  const server = await ScriptedAdsServer.start(t);
   const ads = client(t, server, new FakeClock());
   const a = ads.watch("rds", "a", quiet());
   ads.watch("rds", "b", quiet());

@@ -11,6 +11,7 @@ import type { FromWorker, ToWorker } from "../link.ts";
 import {
   connectionManagers,
   formatAddress,
+  inlineRoutes,
   listenAddresses,
   statAddress,
   type ListenerMessage,
@@ -245,9 +246,7 @@ export class ListenerManager {
       this.#scope.counter("listener_create_failure").inc();
       throw error;
     }
-    const routes = connectionManagers(message).flatMap(({ routeSpecifier: routes }) =>
-      routes.case === "routeConfig" ? [routes.value] : [],
-    );
+    const routes = inlineRoutes(message);
     return { message, bytes, version, updated: this.#options.clock.wall(), bind, ports, leases: [], routes };
   }
 

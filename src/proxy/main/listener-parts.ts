@@ -34,6 +34,15 @@ export function connectionManagers(listener: ListenerMessage): HttpConnectionMan
   return found;
 }
 
+/** Route configurations that are written inside of the listener. */
+export function inlineRoutes(
+  listener: ListenerMessage,
+): MessageOf<"envoy.config.route.v3.RouteConfiguration">[] {
+  return connectionManagers(listener).flatMap(({ routeSpecifier }) =>
+    routeSpecifier.case === "routeConfig" ? [routeSpecifier.value] : [],
+  );
+}
+
 /** Addresses in the order of address and additional_addresses. Throws an Error with Envoy's text. */
 export function listenAddresses(listener: ListenerMessage): ListenAddress[] {
   if (listener.address === undefined)

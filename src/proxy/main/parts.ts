@@ -12,7 +12,11 @@ import { mainLedger } from "./ledger.ts";
 export interface Checks {
   listener(message: MessageOf<"envoy.config.listener.v3.Listener">): void;
   cluster(message: MessageOf<"envoy.config.cluster.v3.Cluster">): void;
-  routes(message: MessageOf<"envoy.config.route.v3.RouteConfiguration">): void;
+  /** @param clusters clusters that routes may lead to; undefined = any */
+  routes(
+    message: MessageOf<"envoy.config.route.v3.RouteConfiguration">,
+    clusters: ReadonlySet<string> | undefined,
+  ): void;
 }
 
 export interface Parts {
@@ -29,32 +33,40 @@ export const WORKER_URL: URL = new URL(
 
 /** Loads them. @param manifest extension manifest instead of the built-in one, as a file URL */
 export async function loadParts(manifest?: string): Promise<Parts> {
-  const [module, builtIns, listener, routes, clusters, ...ledgers] = await Promise.all([
+  const [
+    module,
+    { withBuiltIns },
+    { checkListener },
+    { checkRouteConfiguration },
+    { checkCluster },
+    ...areas
+  ] = await Promise.all([
     (manifest === undefined ? import("../../extensions/index.ts") : import(manifest)) as Promise<{
       extensions: Extensions;
     }>,
     import("../built-ins.ts"),
     import("../listener/check-listener.ts"),
-    import("../router/route-table.ts"),
-    optional<{ checkCluster(m: object, e: Extensions, c: FactoryContext): void }>(
-      "../upstream/check-cluster.ts",
-    ),
-    ...["hcm", "listener", "upstream", "router", "formatter"].map((area) =>
-      optional<Record<string, Ledger>>(`../${area}/ledger.ts`),
-    ),
+    import("../router/check-route-configuration.ts"),
+    import("../upstream/check-cluster.ts"),
+    import("../hcm/ledger.ts"),
+    import("../listener/ledger.ts"),
+    import("../upstream/ledger.ts"),
+    import("../router/ledger.ts"),
   ]);
-  const extensions = builtIns.withBuiltIns(module.extensions);
+  const extensions = withBuiltIns(module.extensions);
   return {
     extensions,
     ledgers: [
       mainLedger,
-      ...ledgers.flatMap((each) => Object.values(each ?? {})),
+      ...areas.flatMap((area) => Object.values<Ledger>(area)),
       ...extensionLedgers(extensions),
     ],
     checks: (context) => ({
-      listener: (message) => listener.checkListener(message, extensions, context),
-      cluster: (message) => clusters?.checkCluster(message, extensions, context),
-      routes: (message) => void routes.compileRouteTable(message, { extensions, factory: context }),
+      listener: (message) => {
+        checkListener(message, extensions, context);
+      },
+      cluster: (message) => checkCluster(message, extensions, context),
+      routes: (message, clusters) => checkRouteConfiguration(message, clusters, extensions, context),
     }),
   };
 }
@@ -85,13 +97,4 @@ export function checkContext(options: {
 function extensionLedgers(extensions: Extensions): Ledger[] {
   const { http, network, lb, accessLog } = extensions;
   return [...http, ...network, ...lb, ...accessLog].map(({ ledger }) => ledger);
-}
-
-async function optional<T>(path: string): Promise<T | undefined> {
-  try {
-    return (await import(new URL(path, import.meta.url).href)) as T;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
-    throw error;
-  }
 }

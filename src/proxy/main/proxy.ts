@@ -13,12 +13,12 @@ import { commandLine } from "./command-line.ts";
 import { ConfigSources } from "./config-sources.ts";
 import { adminReports } from "./admin-view.ts";
 import { ListenerManager } from "./listener-manager.ts";
+import { inlineRoutes } from "./listener-parts.ts";
 import { localIp } from "./local-ip.ts";
 import { parseLogLevel } from "./log-format.ts";
 import { checkContext, WORKER_URL, type Parts } from "./parts.ts";
 import { PortHolder } from "./port-holder.ts";
 import type { ProcessLog } from "./process-log.ts";
-import { checkRouteClusters, checkStaticRoutes } from "./route-clusters.ts";
 import { RouteManager } from "./route-manager.ts";
 import { RuntimeLayers } from "./runtime-layers.ts";
 import { declareServerStats, openConnections, takeSnapshot } from "./server-stats.ts";
@@ -105,7 +105,7 @@ export class Proxy {
       clock: this.#clock,
       logger: (component: string) => log.logger(component),
     };
-    const exists = (cluster: string): boolean => this.clusters.clusters.has(cluster);
+    const known = (): Set<string> => new Set(this.clusters.clusters.keys());
     this.clusters = new ClusterManager({
       ...common,
       check: (message) => checks.cluster(message),
@@ -114,10 +114,7 @@ export class Proxy {
     });
     this.routes = new RouteManager({
       ...common,
-      check: (message) => {
-        checks.routes(message);
-        checkRouteClusters(message, false, exists);
-      },
+      check: (message) => checks.routes(message, message.validateClusters === true ? known() : undefined),
       forget: (name) => this.#pool.forgetRoutes(name),
     });
     this.listeners = new ListenerManager({
@@ -126,7 +123,7 @@ export class Proxy {
       ports: this.#ports,
       check: (message) => {
         checks.listener(message);
-        checkStaticRoutes(message, exists);
+        for (const config of inlineRoutes(message)) checks.routes(config, known());
       },
       workers: concurrency,
       drainTime: options.drainTime,

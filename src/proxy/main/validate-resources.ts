@@ -3,9 +3,8 @@ import type { Logger } from "../api.ts";
 import type { Bootstrap } from "../bootstrap.ts";
 import type { ProxyOptions } from "../options.ts";
 import { localIp } from "./local-ip.ts";
-import { listenAddresses } from "./listener-parts.ts";
+import { inlineRoutes, listenAddresses } from "./listener-parts.ts";
 import { checkContext, type Parts } from "./parts.ts";
-import { checkStaticRoutes } from "./route-clusters.ts";
 import { RuntimeLayers } from "./runtime-layers.ts";
 
 /** Tries out all static resources without binding, resolving or connecting to anything. Returns what is wrong. */
@@ -40,7 +39,7 @@ export function validateResources(
     attempt(() => {
       checks.listener(listener);
       listenAddresses(listener);
-      checkStaticRoutes(listener, (cluster) => names.has(cluster));
+      for (const config of inlineRoutes(listener)) checks.routes(config, names);
     });
   }
   return problems;
