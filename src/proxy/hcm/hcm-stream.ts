@@ -272,7 +272,12 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
 
   requestTooLarge(): void {
     this.#config.stats.counters.downstream_rq_too_large.inc();
-    this.sendLocalReply({ status: 413, body: "Payload Too Large", details: "request_payload_too_large" });
+    this.sendLocalReply({
+      status: 413,
+      body: "Payload Too Large",
+      details: "request_payload_too_large",
+      close: true,
+    });
   }
 
   responseTooLarge(): void {

@@ -59,7 +59,14 @@ export abstract class Pipeline {
       if (filter === undefined) continue;
       const gate = this.gates[i]!;
       gate.inHook = true;
-      const answer = this.askHeaders(filter, headers, end);
+      let answer: Answer;
+      try {
+        answer = this.askHeaders(filter, headers, end);
+      } catch (error) {
+        gate.inHook = false;
+        if (epoch === this.#epoch) this.owner.onFilterError(i, error);
+        return;
+      }
       gate.inHook = false;
       const early = this.#wentOn(gate);
       if (epoch !== this.#epoch) return;
@@ -81,7 +88,14 @@ export abstract class Pipeline {
       if (filter === undefined) continue;
       if (gate.waiting) return this.#keep(gate, chunk, end, false);
       gate.inHook = true;
-      const answer = this.askData(filter, chunk, end);
+      let answer: Answer;
+      try {
+        answer = this.askData(filter, chunk, end);
+      } catch (error) {
+        gate.inHook = false;
+        if (epoch === this.#epoch) this.owner.onFilterError(i, error);
+        return;
+      }
       gate.inHook = false;
       const early = this.#wentOn(gate);
       if (epoch !== this.#epoch) return;
@@ -114,7 +128,14 @@ export abstract class Pipeline {
         return;
       }
       gate.inHook = true;
-      const answer = this.askTrailers(filter, trailers);
+      let answer: Answer;
+      try {
+        answer = this.askTrailers(filter, trailers);
+      } catch (error) {
+        gate.inHook = false;
+        if (epoch === this.#epoch) this.owner.onFilterError(i, error);
+        return;
+      }
       gate.inHook = false;
       const early = this.#wentOn(gate);
       if (epoch !== this.#epoch) return;

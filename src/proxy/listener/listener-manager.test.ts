@@ -71,6 +71,7 @@ test("ListenerManager.remove() finishes what is under way and says when it is dr
   await busy.send("st: a\r\n\r\n");
   await busy.waitFor((c) => c.fate !== "open", 1500);
   assert.match(busy.received, /connection: close\r\n\r\none$/);
+  busy.close();
   assert.deepEqual(await drained, { kind: "drained", name: "l1" });
 });
 

@@ -68,6 +68,7 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
         status: 413,
         body: "Payload Too Large",
         details: "request_payload_too_large",
+        close: true,
       });
       return "stop";
     }
