@@ -64,21 +64,30 @@ export class HistogramView {
     for (let i = 0; i < BINS; i++) this.bins[i]! += slots[offset + 2 + i]!;
   }
 
-  /** Value below which the fraction `q` (0 to 1) of the samples lies; NaN without samples. */
+  /** Takes the samples of an earlier view of the same histogram away. */
+  subtract(earlier: HistogramView): void {
+    this.count -= earlier.count;
+    this.sum -= earlier.sum;
+    for (let i = 0; i < BINS; i++) this.bins[i]! -= earlier.bins[i]!;
+  }
+
+  /**
+   * The sample at the fraction `q` (0 to 1) of all samples, as libcircllhist estimates it: the k-th of n samples of a
+   * bin lies at k / (n + 1) of its width. Samples below 1 count as 0. NaN without samples.
+   */
   quantile(q: number): number {
     if (this.count === 0) return Number.NaN;
-    const rank = q * this.count;
+    const rank = Math.max(1, Math.ceil(q * this.count));
     let seen = 0;
     let last = 0;
     for (let bin = 0; bin < BINS; bin++) {
       const here = this.bins[bin]!;
       if (here === 0) continue;
-      if (seen + here >= rank)
-        return binStart(bin) + binWidth(bin) * Math.min(1, Math.max(0, (rank - seen) / here));
-      seen += here;
       last = bin;
+      seen += here;
+      if (seen >= rank) return valueIn(bin, here - (seen - rank), here);
     }
-    return binStart(last) + binWidth(last);
+    return valueIn(last, this.bins[last]!, this.bins[last]!);
   }
 
   /** Samples at or below `bound`, counted by whole bins as Envoy's Prometheus output does. */
@@ -87,4 +96,8 @@ export class HistogramView {
     for (let bin = 0; bin < BINS && binStart(bin) < bound; bin++) total += this.bins[bin]!;
     return total;
   }
+}
+
+function valueIn(bin: number, k: number, n: number): number {
+  return bin === 0 ? 0 : Number((binStart(bin) + binWidth(bin) * (k / (n + 1))).toPrecision(16));
 }

@@ -1,58 +1,95 @@
 // What GET /stats?format=json prints.
-import { BUCKET_BOUNDS, byName, QUANTILES, type HistogramMode, type SelectedStats } from "./stats-query.ts";
-import { occupiedBins, percentile } from "./text.ts";
 import type { HistogramView } from "./histogram.ts";
+import { occupiedBins, percentiles } from "./histogram-report.ts";
+import {
+  BUCKET_BOUNDS,
+  byName,
+  PIECE_LENGTH,
+  QUANTILES,
+  selectStats,
+  type StatsQuery,
+  type StatsSource,
+} from "./stats-query.ts";
+import { NO_TEXTS, selectTexts } from "./text.ts";
 
 /** One line of JSON in Envoy's shape. */
-export function statsJson(stats: SelectedStats, mode: HistogramMode): string {
-  const entries: unknown[] = stats.texts.map(([name, value]) => ({ name, value }));
-  for (const [name, value] of [...stats.counters, ...stats.gauges].sort(byName))
-    entries.push({ name, value });
-  if (stats.histograms.length > 0) {
-    entries.push({
-      histograms:
-        mode === "summary"
-          ? {
-              supported_quantiles: QUANTILES,
-              computed_quantiles: stats.histograms.map(([name, view]) => quantiles(name, view)),
-            }
-          : mode === "detailed"
-            ? {
-                supported_percentiles: QUANTILES,
-                details: stats.histograms.map(([name, view]) => details(name, view)),
-              }
-            : stats.histograms.map(([name, view]) => buckets(name, view, mode)),
-    });
+export function* statsJson(source: StatsSource, query: StatsQuery): Generator<string> {
+  const histograms: (readonly [string, HistogramView])[] = [];
+  const separate = separator();
+  let out = '{"stats":[';
+  for (const [name, value] of selectTexts(source, query)) out += separate() + JSON.stringify({ name, value });
+  for (const chunk of source.chunks()) {
+    const stats = selectStats(chunk, NO_TEXTS, query);
+    for (const [name, value] of [...stats.counters, ...stats.gauges].sort(byName))
+      out += `${separate()}{"name":${JSON.stringify(name)},"value":${value}}`;
+    histograms.push(...stats.histograms);
+    if (out.length > PIECE_LENGTH) {
+      yield out;
+      out = "";
+    }
   }
-  return JSON.stringify({ stats: entries });
+  if (histograms.length > 0) {
+    const [head, tail] = FRAMES[query.histograms];
+    out += `${separate()}{"histograms":${head}`;
+    const separateHistogram = separator();
+    for (const [name, view] of histograms) {
+      out += separateHistogram() + JSON.stringify(report(name, view, source.interval(name), query));
+      if (out.length > PIECE_LENGTH) {
+        yield out;
+        out = "";
+      }
+    }
+    out += `${tail}}`;
+  }
+  yield `${out}]}`;
 }
 
-function quantiles(name: string, view: HistogramView): unknown {
-  const values = QUANTILES.map((q) => ({
-    cumulative: view.count === 0 ? null : percentile(view, q),
-    interval: null,
-  }));
-  return { name, values };
-}
+/** What stands around the list of histograms. */
+const FRAMES: Readonly<Record<StatsQuery["histograms"], readonly [head: string, tail: string]>> = {
+  summary: [`{"supported_quantiles":${JSON.stringify(QUANTILES)},"computed_quantiles":[`, "]}"],
+  detailed: [`{"supported_percentiles":${JSON.stringify(QUANTILES)},"details":[`, "]}"],
+  cumulative: ["[", "]"],
+  disjoint: ["[", "]"],
+};
 
-function details(name: string, view: HistogramView): unknown {
-  const totals = occupiedBins(view).map(({ start, width, count }) => ({ lower_bound: start, width, count }));
-  const percentiles = QUANTILES.map((q) => ({
-    cumulative: view.count === 0 ? null : percentile(view, q),
-    interval: null,
-  }));
-  return { name, totals, intervals: [], percentiles };
-}
-
-function buckets(name: string, view: HistogramView, mode: "cumulative" | "disjoint"): unknown {
-  let before = 0;
-  return {
-    name,
-    buckets: BUCKET_BOUNDS.map((bound) => {
-      const total = view.cumulative(bound);
-      const cumulative = mode === "disjoint" ? total - before : total;
-      before = total;
-      return { upper_bound: bound, interval: 0, cumulative };
-    }),
+/** "" the first time, "," from then on. */
+function separator(): () => string {
+  let first = true;
+  return () => {
+    if (!first) return ",";
+    first = false;
+    return "";
   };
+}
+
+function report(
+  name: string,
+  total: HistogramView,
+  interval: HistogramView | undefined,
+  { histograms: mode }: StatsQuery,
+): unknown {
+  if (mode === "summary") return { name, values: values(total, interval) };
+  if (mode === "detailed") {
+    const totals = occupiedBins(total);
+    return { name, totals, intervals: occupiedBins(interval), percentiles: values(total, interval) };
+  }
+  let totalBefore = 0;
+  let intervalBefore = 0;
+  const buckets = BUCKET_BOUNDS.map((bound) => {
+    const inTotal = total.cumulative(bound);
+    const inInterval = interval?.cumulative(bound) ?? 0;
+    const bucket = {
+      upper_bound: bound,
+      interval: inInterval - intervalBefore,
+      cumulative: inTotal - totalBefore,
+    };
+    if (mode === "disjoint") [totalBefore, intervalBefore] = [inTotal, inInterval];
+    return bucket;
+  });
+  return { name, buckets };
+}
+
+function values(total: HistogramView, interval: HistogramView | undefined): unknown[] {
+  const intervals = percentiles(interval);
+  return percentiles(total).map((cumulative, i) => ({ cumulative, interval: intervals[i]! }));
 }

@@ -1,10 +1,19 @@
 // What GET /stats/prometheus prints.
 import type { HistogramView } from "./histogram.ts";
-import { BUCKET_BOUNDS, type SelectedStats } from "./stats-query.ts";
-import { extractTags } from "./tags.ts";
+import { escapeLabel, metricName } from "./prometheus-names.ts";
+import {
+  BUCKET_BOUNDS,
+  PIECE_LENGTH,
+  QUANTILES,
+  selectStats,
+  type StatsQuery,
+  type StatsSource,
+} from "./stats-query.ts";
+import { TagExtractor } from "./tag-extractor.ts";
+import { NO_TEXTS, selectTexts } from "./text.ts";
 
 export interface PrometheusOptions {
-  /** Tags of --stats-tag, on every stat. */
+  /** Tags of --stats-tag and stats_config, on every stat. */
   readonly fixedTags: readonly { readonly name: string; readonly value: string }[];
   /** Histograms as quantiles instead of buckets. */
   readonly summaries: boolean;
@@ -12,65 +21,125 @@ export interface PrometheusOptions {
   readonly textReadouts: boolean;
 }
 
-const SUMMARY_QUANTILES = [0.5, 0.9, 0.95, 0.99];
-
-/** Prometheus' text format with Envoy's names: counters, gauges, histograms, each kind sorted by tag-extracted name. */
-export function statsPrometheus(stats: SelectedStats, options: PrometheusOptions): string {
-  const render = (name: string, labels: string, value: number): string => `${name}{${labels}} ${value}\n`;
-  let out = family(stats.counters, "counter", options, render);
-  out += family(stats.gauges, "gauge", options, render);
-  if (options.textReadouts) {
-    const line = (name: string, labels: string, text: string): string =>
-      `${name}{${labels}${labels === "" ? "" : ","}text_value="${escapeLabel(text)}"} 0\n`;
-    out += family(stats.texts, "gauge", options, line);
-  }
-  const kind = options.summaries ? "summary" : "histogram";
-  return out + family(stats.histograms, kind, options, options.summaries ? summaryLines : histogramLines);
+/** The stats that share a name once their tags are taken out. */
+interface Family<T> {
+  readonly metric: string;
+  readonly fullNames: string[];
+  readonly labels: string[];
+  readonly values: T[];
 }
 
-function family<T>(
-  entries: readonly (readonly [string, T])[],
-  kind: string,
+type Families<T> = Map<string, Family<T>>;
+
+/** How one stat is printed; `labels` is without braces. */
+type Print<T> = (metric: string, labels: string, value: T, fullName: string) => string;
+
+/**
+ * Prometheus' text format with Envoy's names: counters, gauges, histograms, each kind sorted by the name without tags.
+ * Yields "" while it collects.
+ */
+export function* statsPrometheus(
+  source: StatsSource,
+  query: StatsQuery,
   options: PrometheusOptions,
-  render: (name: string, labels: string, value: T) => string,
-): string {
-  // Sorted by the dotted name ("listener.worker" comes before "listener_manager"), then by the full name.
-  const groups = new Map<string, string[]>();
-  for (const [fullName, value] of entries) {
-    const { name, tags } = extractTags(fullName);
-    const all = [...options.fixedTags.map((tag) => [tag.name, tag.value] as const), ...tags];
-    const labels = all.map(([tag, v]) => `${metricName(tag)}="${escapeLabel(v)}"`).join(",");
-    let group = groups.get(name);
-    if (group === undefined) groups.set(name, (group = []));
-    group.push(render(`envoy_${metricName(name)}`, labels, value));
+): Generator<string> {
+  const extractor = new TagExtractor(options.fixedTags);
+  const counters: Families<number> = new Map();
+  const gauges: Families<number> = new Map();
+  const histograms: Families<HistogramView> = new Map();
+  let collected = 0;
+  for (const chunk of source.chunks()) {
+    const stats = selectStats(chunk, NO_TEXTS, query);
+    collect(extractor, counters, stats.counters);
+    collect(extractor, gauges, stats.gauges);
+    collect(extractor, histograms, stats.histograms);
+    collected += stats.counters.length + stats.gauges.length + stats.histograms.length;
+    if (collected > 5000) {
+      yield "";
+      collected = 0;
+    }
   }
-  let out = "";
-  for (const name of [...groups.keys()].sort()) {
-    out += `# TYPE envoy_${metricName(name)} ${kind}\n${groups.get(name)!.join("")}`;
+  yield* print(counters, "counter", line);
+  yield* print(gauges, "gauge", line);
+  if (options.textReadouts) {
+    const texts: Families<string> = new Map();
+    collect(extractor, texts, selectTexts(source, query));
+    yield* print(texts, "gauge", (metric, labels, text) =>
+      line(metric, `${withComma(labels)}text_value="${escapeLabel(text)}"`, 0),
+    );
   }
-  return out;
+  if (options.summaries)
+    yield* print(histograms, "summary", (metric, labels, view, fullName) =>
+      summaryLines(metric, labels, view, source.interval(fullName)),
+    );
+  else yield* print(histograms, "histogram", histogramLines);
 }
 
-function histogramLines(name: string, labels: string, view: HistogramView): string {
-  const comma = labels === "" ? "" : ",";
+function collect<T>(
+  extractor: TagExtractor,
+  families: Families<T>,
+  stats: readonly (readonly [string, T])[],
+): void {
+  for (const [fullName, value] of stats) {
+    const { name, labels } = extractor.extract(fullName);
+    let family = families.get(name);
+    if (family === undefined) {
+      family = { metric: `envoy_${metricName(name)}`, fullNames: [], labels: [], values: [] };
+      families.set(name, family);
+    }
+    family.fullNames.push(fullName);
+    family.labels.push(labels);
+    family.values.push(value);
+  }
+}
+
+function* print<T>(families: Families<T>, kind: string, format: Print<T>): Generator<string> {
+  let out = "";
+  // By the dotted name: "listener.worker" comes before "listener_manager".
+  for (const name of [...families.keys()].sort()) {
+    const { metric, fullNames, labels, values } = families.get(name)!;
+    out += `# TYPE ${metric} ${kind}\n`;
+    for (let i = 0; i < values.length; i++) {
+      out += format(metric, labels[i]!, values[i]!, fullNames[i]!);
+      if (out.length > PIECE_LENGTH) {
+        yield out;
+        out = "";
+      }
+    }
+    families.delete(name);
+  }
+  yield out;
+}
+
+function line(metric: string, labels: string, value: number): string {
+  return `${metric}{${labels}} ${value}\n`;
+}
+
+function histogramLines(metric: string, labels: string, view: HistogramView): string {
+  const before = withComma(labels);
   let out = "";
   for (const bound of BUCKET_BOUNDS)
-    out += `${name}_bucket{${labels}${comma}le="${bound}"} ${view.cumulative(bound)}\n`;
-  out += `${name}_bucket{${labels}${comma}le="+Inf"} ${view.count}\n`;
-  return `${out}${name}_sum{${labels}} ${view.sum}\n${name}_count{${labels}} ${view.count}\n`;
+    out += `${metric}_bucket{${before}le="${bound}"} ${view.cumulative(bound)}\n`;
+  out += `${metric}_bucket{${before}le="+Inf"} ${view.count}\n`;
+  return `${out}${metric}_sum{${labels}} ${view.sum}\n${metric}_count{${labels}} ${view.count}\n`;
 }
 
-function summaryLines(name: string, labels: string, view: HistogramView): string {
-  const comma = labels === "" ? "" : ",";
-  const value = (q: number): string => (view.count === 0 ? "NaN" : String(view.quantile(q)));
-  const lines = SUMMARY_QUANTILES.map((q) => `${name}{${labels}${comma}quantile="${q}"} ${value(q)}\n`);
-  return `${lines.join("")}${name}_sum{${labels}} ${view.sum}\n${name}_count{${labels}} ${view.count}\n`;
+/** Quantiles of the last interval, sum and count of all time, as Envoy has them. */
+function summaryLines(
+  metric: string,
+  labels: string,
+  view: HistogramView,
+  interval: HistogramView | undefined,
+): string {
+  const before = withComma(labels);
+  let out = "";
+  for (const q of QUANTILES) {
+    const value = interval === undefined ? "NaN" : String(interval.quantile(q / 100));
+    out += `${metric}{${before}quantile="${q / 100}"} ${value}\n`;
+  }
+  return `${out}${metric}_sum{${labels}} ${view.sum}\n${metric}_count{${labels}} ${view.count}\n`;
 }
 
-function metricName(name: string): string {
-  return name.replace(/[^A-Za-z0-9_]/g, "_");
-}
-
-function escapeLabel(value: string): string {
-  return value.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`));
+function withComma(labels: string): string {
+  return labels === "" ? "" : `${labels},`;
 }

@@ -6,7 +6,7 @@ import { statsPrometheus } from "./prometheus.ts";
 import { StatStore } from "./stat-store.ts";
 import { CLUSTER_STATS } from "./stat-names/cluster.ts";
 import { declareStats } from "./stat-names/stat-names.ts";
-import { ALL_STATS, selectStats } from "./stats-query.ts";
+import { ALL_STATS, selectStats, type StatsSource } from "./stats-query.ts";
 import { extractTags } from "./tags.ts";
 import { statsText } from "./text.ts";
 
@@ -53,16 +53,54 @@ test("extractTags() cuts out what Envoy cuts out", () => {
   });
 });
 
+/** The sample, whose histogram saw its one value in the last interval too. */
+function source(texts: ReadonlyMap<string, string> = new Map()): StatsSource {
+  const merged = sample();
+  const intervals = new Map(merged.usedHistograms());
+  return { texts, chunks: () => merged.chunks(), interval: (name) => intervals.get(name) };
+}
+
 test("statsText() prints texts, numbers, histograms", () => {
   const texts = new Map([["cluster_manager.cds.version_text", "v1"]]);
-  const text = statsText(selectStats(sample().snapshot(), texts, ALL_STATS), "summary");
-  const lines = text.split("\n");
+  const lines = [...statsText(source(texts), ALL_STATS)].join("").split("\n");
   assert.equal(lines[0], 'cluster_manager.cds.version_text: "v1"');
   assert.equal(lines[1], "cluster.up.upstream_rq_200: 2");
-  assert.match(
+  assert.equal(
     lines[6]!,
-    /^cluster\.up\.upstream_rq_time: P0\(nan,5\) .*P50\(nan,5\.05\).*P100\(nan,5\.1\)$/,
+    "cluster.up.upstream_rq_time: P0(5.05,5.05) P25(5.05,5.05) P50(5.05,5.05) P75(5.05,5.05) P90(5.05,5.05) " +
+      "P95(5.05,5.05) P99(5.05,5.05) P99.5(5.05,5.05) P99.9(5.05,5.05) P100(5.05,5.05)",
   );
+});
+
+test("statsText() prints buckets and bins", () => {
+  const print = (histograms: "cumulative" | "disjoint" | "detailed"): string =>
+    [...statsText(source(), { ...ALL_STATS, type: "Histograms", histograms })].join("");
+  const name = "cluster.up.upstream_rq_time:";
+  assert.ok(print("cumulative").startsWith(`${name} B0.5(0,0) B1(0,0) B5(0,0) B10(1,1) B25(1,1)`));
+  assert.ok(print("cumulative").endsWith("B600000(1,1) B1.8e+06(1,1) B3.6e+06(1,1)\n"));
+  assert.ok(print("disjoint").startsWith(`${name} B0.5(0,0) B1(0,0) B5(0,0) B10(1,1) B25(0,0)`));
+  assert.ok(
+    print("detailed").startsWith(`${name}\n  totals=5,0.1:1\n  intervals=5,0.1:1\n  summary=P0(5.05,5.05)`),
+  );
+});
+
+test("HistogramView.quantile() estimates as libcircllhist does", () => {
+  const merged = new MergedStats();
+  const store = new StatStore((update) => merged.update("main", update));
+  const histogram = store.histogram("h");
+  for (const [value, count] of [
+    [1, 4],
+    [2, 2],
+    [3, 1],
+    [5, 1],
+    [11, 1],
+    [29, 1],
+  ] as const)
+    for (let i = 0; i < count; i++) histogram.record(value);
+  store.flush();
+  const view = merged.snapshot().histograms.get("h")!;
+  const values = [0, 0.25, 0.5, 0.75, 0.9, 0.95, 1].map((q) => view.quantile(q));
+  assert.deepEqual(values, [1.02, 1.06, 2.033333333333333, 5.05, 11.5, 29.5, 29.5]);
 });
 
 test("selectStats() filters by use, type and name", () => {
@@ -75,14 +113,14 @@ test("selectStats() filters by use, type and name", () => {
 });
 
 test("statsJson() has Envoy's shape", () => {
-  const json = JSON.parse(statsJson(selectStats(sample().snapshot(), new Map(), ALL_STATS), "summary")) as {
+  const json = JSON.parse([...statsJson(source(), ALL_STATS)].join("")) as {
     stats: { histograms?: { computed_quantiles: { values: { cumulative: number }[] }[] } }[];
   };
   assert.equal(json.stats.at(-1)!.histograms!.computed_quantiles[0]!.values[2]!.cumulative, 5.05);
 });
 
 test("statsPrometheus() writes cumulative buckets and sorted families", () => {
-  const text = statsPrometheus(selectStats(sample().snapshot(), new Map(), ALL_STATS), NO_TAGS);
+  const text = [...statsPrometheus(source(), ALL_STATS, NO_TAGS)].join("");
   assert.match(
     text,
     /# TYPE envoy_cluster_upstream_rq counter\nenvoy_cluster_upstream_rq\{envoy_response_code="200",envoy_cluster_name="up"\} 2\n/,
@@ -101,4 +139,34 @@ test("declareStats() shows names at 0", () => {
   const { counters, gauges, histograms } = merged.snapshot();
   assert.equal(counters.get("cluster.x.upstream_rq_total"), 0);
   assert.equal(counters.size + gauges.size + histograms.size, 107);
+});
+
+test("MergedStats.chunks() gives the same as snapshot(), in order", () => {
+  const merged = sample();
+  for (const name of ["a", "a.b", "b"]) declareStats(merged, `cluster.${name}.`, CLUSTER_STATS);
+  declareStats(merged, "", { counters: ["server.z", "server.a", "lonely"], gauges: [], histograms: [] });
+  declareStats(merged, "server.worker_0.", { counters: ["m"], gauges: [], histograms: [] });
+  const all = merged.snapshot();
+  const counters = [...merged.chunks()].flatMap((chunk) => [...chunk.counters.keys()].sort());
+  assert.deepEqual(counters, [...all.counters.keys()].sort());
+  const histograms = [...merged.chunks()].flatMap((chunk) => [...chunk.histograms.keys()].sort());
+  assert.deepEqual(histograms, [...all.histograms.keys()].sort());
+});
+
+test("MergedStats.forget() takes a prefix away until it is declared again", () => {
+  const merged = new MergedStats();
+  const store = new StatStore((update) => merged.update("main", update));
+  declareStats(merged, "cluster.a.", CLUSTER_STATS);
+  declareStats(merged, "cluster.a.b.", CLUSTER_STATS);
+  store.counter("cluster.a.upstream_rq_total").add(5);
+  store.counter("cluster.a.b.upstream_rq_total").add(7);
+  store.histogram("cluster.a.upstream_rq_time").record(1);
+  store.flush();
+  merged.forget("cluster.a.");
+  assert.equal(merged.snapshot().counters.has("cluster.a.upstream_rq_total"), false);
+  assert.equal(merged.snapshot().counters.get("cluster.a.b.upstream_rq_total"), 7);
+  declareStats(merged, "cluster.a.", CLUSTER_STATS);
+  store.counter("cluster.a.upstream_rq_total").inc();
+  assert.equal(merged.snapshot().counters.get("cluster.a.upstream_rq_total"), 1);
+  assert.equal(merged.snapshot().histograms.get("cluster.a.upstream_rq_time")!.count, 0);
 });

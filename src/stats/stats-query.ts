@@ -13,6 +13,19 @@ export interface StatsQuery {
   readonly histograms: HistogramMode;
 }
 
+/** Where outputs read from. */
+export interface StatsSource {
+  /** Text readouts such as version_text. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** All numbers in pieces, see MergedStats.chunks. */
+  chunks(): Iterable<StatSnapshot>;
+  /** What a histogram recorded in the last flush interval, if anything. */
+  interval(name: string): HistogramView | undefined;
+}
+
+/** Outputs collect about this many characters before they hand a piece on. */
+export const PIECE_LENGTH = 65_536;
+
 /** Numbers and texts by name, sorted as Envoy prints them. */
 export interface SelectedStats {
   readonly texts: readonly (readonly [name: string, value: string])[];

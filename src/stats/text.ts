@@ -1,56 +1,88 @@
 // What GET /stats prints.
-import { binStart, binWidth, type HistogramView } from "./histogram.ts";
-import { BUCKET_BOUNDS, byName, QUANTILES, type HistogramMode, type SelectedStats } from "./stats-query.ts";
+import type { HistogramView } from "./histogram.ts";
+import { occupiedBins, percentiles } from "./histogram-report.ts";
+import {
+  BUCKET_BOUNDS,
+  byName,
+  PIECE_LENGTH,
+  QUANTILES,
+  selectStats,
+  type StatsQuery,
+  type StatsSource,
+} from "./stats-query.ts";
 
 /** Lines `name: value`: text readouts, then numbers, then histograms, each sorted. */
-export function statsText(stats: SelectedStats, mode: HistogramMode): string {
+export function* statsText(source: StatsSource, query: StatsQuery): Generator<string> {
   let out = "";
-  for (const [name, value] of stats.texts) out += `${name}: "${value}"\n`;
-  for (const [name, value] of [...stats.counters, ...stats.gauges].sort(byName)) out += `${name}: ${value}\n`;
-  for (const [name, view] of stats.histograms) out += histogramLine(name, view, mode);
-  return out;
-}
-
-/** Non-empty bins of a histogram as "start,width:count". */
-export function occupiedBins(view: HistogramView): { start: number; width: number; count: number }[] {
-  const found: { start: number; width: number; count: number }[] = [];
-  for (let bin = 0; bin < view.bins.length; bin++) {
-    const count = view.bins[bin]!;
-    // Everything below 1 is kept in one bin, which stands for Envoy's bin of zeros.
-    if (count > 0) found.push({ start: binStart(bin), width: bin === 0 ? 0 : round(binWidth(bin)), count });
+  for (const [name, value] of selectTexts(source, query)) out += `${name}: "${value}"\n`;
+  const histograms: (readonly [string, HistogramView])[] = [];
+  for (const chunk of source.chunks()) {
+    const stats = selectStats(chunk, NO_TEXTS, query);
+    for (const [name, value] of [...stats.counters, ...stats.gauges].sort(byName))
+      out += `${name}: ${value}\n`;
+    histograms.push(...stats.histograms);
+    if (out.length > PIECE_LENGTH) {
+      yield out;
+      out = "";
+    }
   }
-  return found;
+  for (const [name, view] of histograms) {
+    out += histogramText(name, view, source.interval(name), query);
+    if (out.length > PIECE_LENGTH) {
+      yield out;
+      out = "";
+    }
+  }
+  yield out;
 }
 
-/** Percentiles of a histogram as Envoy has them: zeros count as zero. */
-export function percentile(view: HistogramView, percent: number): number {
-  return round(
-    view.bins[0]! >= (percent / 100) * view.count && view.bins[0]! > 0 ? 0 : view.quantile(percent / 100),
-  );
+/** The text readouts that a query asks for, sorted. */
+export function selectTexts(
+  source: StatsSource,
+  query: StatsQuery,
+): readonly (readonly [name: string, value: string])[] {
+  return selectStats(NO_NUMBERS, source.texts, query).texts;
 }
 
-function histogramLine(name: string, view: HistogramView, mode: HistogramMode): string {
-  if (view.count === 0) return `${name}: No recorded values\n`;
-  if (mode === "summary") return `${name}: ${summary(view)}\n`;
+export const NO_TEXTS: ReadonlyMap<string, string> = new Map();
+const NO_NUMBERS = { counters: new Map(), gauges: new Map(), histograms: new Map() };
+
+function histogramText(
+  name: string,
+  total: HistogramView,
+  interval: HistogramView | undefined,
+  { histograms: mode }: StatsQuery,
+): string {
+  if (total.count === 0) return `${name}: No recorded values\n`;
+  if (mode === "summary") return `${name}: ${summary(total, interval)}\n`;
   if (mode === "detailed") {
-    const totals = occupiedBins(view).map(({ start, width, count }) => ` ${start},${width}:${count}`);
-    return `${name}:\n  totals=${totals.join(",").trimStart()}\n  intervals=\n  summary=${summary(view)}\n`;
+    const list = (view: HistogramView | undefined): string =>
+      occupiedBins(view)
+        .map(({ lower_bound: start, width, count }) => `${start},${width}:${count}`)
+        .join(", ");
+    return `${name}:\n  totals=${list(total)}\n  intervals=${list(interval)}\n  summary=${summary(total, interval)}\n`;
   }
-  let before = 0;
-  const buckets = BUCKET_BOUNDS.map((bound) => {
-    const cumulative = view.cumulative(bound);
-    const value = mode === "disjoint" ? cumulative - before : cumulative;
-    before = cumulative;
-    return ` B${bound}(0,${value})`;
-  });
-  return `${name}:${buckets.join("")}\n`;
+  let totalBefore = 0;
+  let intervalBefore = 0;
+  let out = `${name}:`;
+  for (const bound of BUCKET_BOUNDS) {
+    const inTotal = total.cumulative(bound);
+    const inInterval = interval?.cumulative(bound) ?? 0;
+    out += ` B${shortNumber(bound)}(${inInterval - intervalBefore},${inTotal - totalBefore})`;
+    if (mode === "disjoint") [totalBefore, intervalBefore] = [inTotal, inInterval];
+  }
+  return `${out}\n`;
 }
 
-/** The interval part is "nan": values are printed as they stand, not as of the last flush. */
-function summary(view: HistogramView): string {
-  return QUANTILES.map((q) => `P${q}(nan,${percentile(view, q)})`).join(" ");
+function summary(total: HistogramView, interval: HistogramView | undefined): string {
+  const totals = percentiles(total);
+  const intervals = percentiles(interval);
+  return QUANTILES.map((q, i) => `P${q}(${intervals[i] ?? "nan"},${totals[i]})`).join(" ");
 }
 
-function round(value: number): number {
-  return Number(value.toPrecision(15));
+/** Like printf's %g: 1.8e+06, but 300000. */
+function shortNumber(value: number): string {
+  if (value < 1e6) return String(value);
+  const exponent = Math.floor(Math.log10(value));
+  return `${Number((value / 10 ** exponent).toPrecision(6))}e+${String(exponent).padStart(2, "0")}`;
 }

@@ -1,4 +1,5 @@
 import type { MessageOf } from "../../proto/registry.ts";
+import type { HistogramView } from "../../stats/histogram.ts";
 import type { StatSnapshot } from "../../stats/merged-stats.ts";
 
 export type ServerState = "LIVE" | "DRAINING" | "PRE_INITIALIZING" | "INITIALIZING";
@@ -40,6 +41,8 @@ export interface HostReport {
   readonly rqError: number;
   readonly rqSuccess: number;
   readonly rqTimeout: number;
+  /** Requests that wait for a connection; 0 if not given. */
+  readonly rqPendingActive?: number;
 }
 
 /** One cluster in /clusters. */
@@ -73,6 +76,12 @@ export interface AdminHost {
   uptime(): number;
   state(): ServerState;
   stats(): StatSnapshot;
+  /** The same as `stats` in pieces, see MergedStats.chunks; used if present, so that many stats do not stop the thread. */
+  statChunks?(): Iterable<StatSnapshot>;
+  /** Histograms with samples (MergedStats.usedHistograms); read once per flush interval. */
+  usedHistograms?(): Iterable<readonly [name: string, view: HistogramView]>;
+  /** Tags of --stats-tag and stats_config.stats_tags, for all Prometheus stats. */
+  statsTags?(): readonly { readonly name: string; readonly value: string }[];
   /** String-valued stats, such as control_plane.identifier and cluster.x.version_text. */
   textReadouts(): ReadonlyMap<string, string>;
   resetCounters(): void;
@@ -84,6 +93,8 @@ export interface AdminHost {
   endpointResources(): readonly ResourceStatus<MessageOf<"envoy.config.endpoint.v3.ClusterLoadAssignment">>[];
   /** Last accepted version per type, e.g. for clusters and listeners. */
   typeVersion(type: "clusters" | "listeners"): string;
+  /** Elements of /certs as JSON of envoy.admin.v3.Certificate; none if absent. */
+  certificates?(): readonly unknown[];
   /** Targets that initialisation waits for. */
   initTargets(): readonly { readonly name: string; readonly targets: readonly string[] }[];
   setHealthcheckFailed(failed: boolean): void;

@@ -1,16 +1,15 @@
-import type { HistogramView } from "../../stats/histogram.ts";
-import { HistogramView as View } from "../../stats/histogram.ts";
+import { HistogramView } from "../../stats/histogram.ts";
 
 /**
  * What histograms recorded during the last whole flush interval (stats_flush_interval, 5 s by default). `tick` is
  * called at the end of each interval with the histograms that have samples.
  */
 export class HistogramIntervals {
-  #totals = new Map<string, View>();
-  readonly #intervals = new Map<string, View>();
+  #totals = new Map<string, HistogramView>();
+  readonly #intervals = new Map<string, HistogramView>();
 
   tick(histograms: Iterable<readonly [name: string, view: HistogramView]>): void {
-    const totals = new Map<string, View>();
+    const totals = new Map<string, HistogramView>();
     this.#intervals.clear();
     for (const [name, view] of histograms) {
       if (view.count === 0) continue;
@@ -28,10 +27,11 @@ export class HistogramIntervals {
   }
 }
 
-function difference(now: HistogramView, before: HistogramView): View {
-  const view = new View();
-  view.count = now.count - before.count;
-  view.sum = now.sum - before.sum;
-  for (let i = 0; i < view.bins.length; i++) view.bins[i] = now.bins[i]! - before.bins[i]!;
+function difference(now: HistogramView, before: HistogramView): HistogramView {
+  const view = new HistogramView();
+  view.count = now.count;
+  view.sum = now.sum;
+  view.bins.set(now.bins);
+  view.subtract(before);
   return view;
 }

@@ -44,7 +44,6 @@ export const runtimeModify: AdminEndpoint = {
 };
 
 function hasAdminLayer({ bootstrap }: AdminHost): boolean {
-  // Without layered_runtime Envoy makes up an empty static layer and an admin layer.
-  const layers = bootstrap.layeredRuntime?.layers;
-  return layers === undefined || layers.some(({ layerSpecifier }) => layerSpecifier.case === "adminLayer");
+  const layers = bootstrap.layeredRuntime?.layers ?? [];
+  return layers.some(({ layerSpecifier }) => layerSpecifier.case === "adminLayer");
 }

@@ -35,7 +35,10 @@ export async function startAdmin(
       resolve();
     });
   });
-  const flush = setInterval(() => intervals.tick(host.stats().histograms), flushInterval(host));
+  const flush = setInterval(
+    () => intervals.tick(host.usedHistograms?.() ?? host.stats().histograms),
+    flushInterval(host),
+  );
   flush.unref();
   const { address, port } = server.address() as AddressInfo;
   return {
