@@ -12,6 +12,14 @@ import { XDS_TYPES } from "../xds/types.ts";
 import { defaultOptions } from "./options.ts";
 import { startProxy, type ProxyServer } from "./server.ts";
 
+const HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+/** Real Envoy must be told that the server speaks HTTP/2. */
+const HTTP2 = {
+  "@type": `type.googleapis.com/${HTTP_OPTIONS}`,
+  explicit_http_config: {
+    http2_protocol_options: { connection_keepalive: { interval: "30s", timeout: "5s" } },
+  },
+};
 const ADS = { resource_api_version: "V3", ads: {} };
 
 function pack<N extends MessageName>(name: N, json: object) {
@@ -39,7 +47,11 @@ function begin(t: TestContext, port: number): Promise<ProxyServer> {
   const config = {
     node: { id: "n", cluster: "c" },
     admin: { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } },
-    static_resources: { clusters: [staticCluster("xds", port)] },
+    static_resources: {
+      clusters: [
+        { ...staticCluster("xds", port), typed_extension_protocol_options: { [HTTP_OPTIONS]: HTTP2 } },
+      ],
+    },
     dynamic_resources: {
       cds_config: ADS,
       lds_config: ADS,
