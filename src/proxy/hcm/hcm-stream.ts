@@ -145,7 +145,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   }
 
   onCodecError(error: CodecError): void {
-    if (error.protocolError) this.info.setFlag(ResponseFlag.DownstreamProtocolError);
+    if (error.protocolError) this.#config.stats.counters.downstream_cx_protocol_error.inc();
     this.#codecFailed = true;
     const codec = this.#codec!;
     if (this.info.protocol === "") this.info.protocol = codec.protocol;
