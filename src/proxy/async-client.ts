@@ -14,6 +14,7 @@ import type {
   PoolCallbacks,
   PoolRequest,
 } from "./api.ts";
+import { clusterHandles } from "./router/cluster-handles.ts";
 
 type ClientContext = Pick<FactoryContext, "clock" | "clusters" | "wheel">;
 
@@ -80,6 +81,9 @@ class Call implements AsyncCall, StreamHandler, PoolCallbacks, TimerOwner {
 
   onTimer(): void {
     if (this.#done) return;
+    const handles = clusterHandles(this.#cluster!);
+    handles.timeout.inc();
+    handles.countResponse(504, true);
     this.#abandon();
     this.#fail("timeout", "");
   }
@@ -142,6 +146,9 @@ class Call implements AsyncCall, StreamHandler, PoolCallbacks, TimerOwner {
     this.#stream = undefined;
     const headers = this.#headers!;
     this.#headers = undefined;
+    const handles = clusterHandles(this.#cluster!);
+    handles.countResponse(headers.status, true);
+    handles.recordTime(Math.trunc(this.#context.clock.now() - this.#sent), true);
     this.#end();
     this.#callbacks.onResponse(headers, Buffer.concat(this.#body));
     headers.release();

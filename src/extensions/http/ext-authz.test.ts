@@ -100,6 +100,8 @@ test("a refusal goes to the client with its status, headers and body", async () 
       "x-envoy-upstream-service-time: N\r\ncontent-type: text/plain\r\ndate: D\r\nserver: envoy\r\n\r\nnope",
   );
   assert.equal(harness.stat("http.in.ext_authz.p.denied"), 1);
+  assert.equal(harness.stat("cluster.auth.internal.upstream_rq_401"), 1);
+  assert.equal(harness.stat("cluster.auth.upstream_rq_active"), 0);
 });
 
 test("a route can do without the check", async () => {

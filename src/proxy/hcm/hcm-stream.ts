@@ -205,7 +205,9 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
 
   respondInterim(status: number, headers: HeaderMap | undefined): void {
     this.#timers.touch();
-    this.#codec?.interim(status, headers);
+    // Envoy forwards none of them unless it leaves "expect: 100-continue" to the upstream.
+    if (this.#config.codec.proxy100Continue) this.#codec?.interim(status, headers);
+    headers?.release();
   }
 
   respondHeaders(index: number, headers: HeaderMap, end: boolean): void {

@@ -57,6 +57,7 @@ export function mutateRequestHeaders(
   }
   if (config.useRemoteAddress) setForwarded(headers, connection, config);
   if (!headers.hasId(FORWARDED_PROTO)) headers.addId(FORWARDED_PROTO, connection.tls ? "https" : "http");
+  if (config.via !== "") headers.appendId(VIA, config.via, ", ");
   headers.scheme =
     config.scheme !== ""
       ? config.scheme
@@ -69,7 +70,6 @@ export function mutateRequestHeaders(
   if (edge) headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
   if (!config.keepClientCert) headers.removeId(CLIENT_CERT);
   if (config.generateRequestId) setRequestId(headers, edge, config.preserveExternalRequestId);
-  if (config.via !== "") headers.appendId(VIA, config.via, ", ");
 }
 
 /** Whether the request asks for an upgrade (RFC 9110 section 7.8). */
