@@ -49,7 +49,8 @@ export interface SourceHealth {
   readonly error: string;
 }
 
-interface OpenHold extends Hold {
+interface OpenHold {
+  readonly hold: Hold;
   /** What the source says and is not believed; undefined when it says nothing of the service. */
   readonly pending: ServiceReading | undefined;
 }
@@ -72,7 +73,7 @@ export class SourceState {
   }
 
   get holds(): Hold[] {
-    return Array.from(this.#holds.values(), ({ pending: _, ...hold }) => hold);
+    return Array.from(this.#holds.values(), ({ hold }) => hold);
   }
 
   get health(): SourceHealth {
@@ -106,27 +107,33 @@ export class SourceState {
       if (reported === undefined && reading.deleted?.has(name)) continue;
       const doubt = doubtOf(known, reported, this.#options);
       if (doubt === undefined) this.#services.set(name, reported!.endpoints);
-      else this.#hold(name, known, reported, doubt, heldBefore.get(name)?.since ?? now);
+      else this.#hold(name, known, reported, doubt, heldBefore.get(name)?.hold.since ?? now);
     }
     return {
       changed: !sameServices(before, this.#services),
       begun: this.holds.filter(({ service }) => !heldBefore.has(service)),
-      ended: [...heldBefore.values()].filter(({ service }) => !this.#holds.has(service)),
+      ended: Array.from(heldBefore.values(), ({ hold }) => hold).filter(
+        ({ service }) => !this.#holds.has(service),
+      ),
     };
   }
 
   /** Lets go of holds that lasted long enough. */
   expire(now: number): HoldChange {
-    const ended = [...this.#holds.values()].filter(({ until }) => now >= until);
-    for (const hold of ended) this.#letGo(hold);
+    const ended = this.holds.filter(({ until }) => now >= until);
+    for (const { service } of ended) this.release(service);
     return { changed: ended.length > 0, begun: [], ended };
   }
 
   /** Believes the source about a held service at once. Undefined when it is not held. */
   release(service: string): HoldChange | undefined {
-    const hold = this.#holds.get(service);
-    if (hold === undefined) return undefined;
-    this.#letGo(hold);
+    const open = this.#holds.get(service);
+    if (open === undefined) return undefined;
+    const { hold, pending } = open;
+    this.#holds.delete(service);
+    // A service whose endpoints are gone stays known for a while: proxies are answered "empty" rather than nothing.
+    if (pending === undefined && hold.kept === 0) this.#services.delete(service);
+    else this.#services.set(service, pending?.endpoints ?? []);
     return { changed: true, begun: [], ended: [hold] };
   }
 
@@ -139,22 +146,15 @@ export class SourceState {
   ): void {
     const kept = merge(known, reported?.endpoints ?? []);
     this.#services.set(service, kept);
-    this.#holds.set(service, {
+    const hold = {
       service,
       reason,
       since,
       until: since + limitMs,
       kept: kept.length,
       reported: reported?.endpoints.length ?? 0,
-      pending: reported,
-    });
-  }
-
-  #letGo({ service, pending, kept }: OpenHold): void {
-    this.#holds.delete(service);
-    // A service whose endpoints are gone stays known for a while: proxies are answered "empty" rather than nothing.
-    if (pending === undefined && kept === 0) this.#services.delete(service);
-    else this.#services.set(service, pending?.endpoints ?? []);
+    };
+    this.#holds.set(service, { hold, pending: reported });
   }
 }
 

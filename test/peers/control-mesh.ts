@@ -1,0 +1,150 @@
+import { renameSync, writeFileSync } from "node:fs";
+import { Agent, createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { startControl, type ControlOptions, type ControlPlane } from "../../src/control/control.ts";
+import { startProxy, type RunningProxy } from "../../src/testing/start-proxy.ts";
+import { tempDir } from "../../src/testing/temp-dir.ts";
+import { waitUntil } from "../../src/testing/wait-until.ts";
+
+/** Services by name with the ports of their instances. */
+export type Services = Readonly<Record<string, readonly number[]>>;
+
+export interface NodeStatus {
+  id: string;
+  view: string;
+  types: { type: string; state: string; error: string }[];
+}
+
+/** A control plane over a file source and a policy file, both of which a test rewrites. */
+export class ControlMesh {
+  readonly context: TestContext;
+  readonly folder = tempDir("control-envoy");
+  readonly sources = tempDir("control-sources");
+  readonly policyFile = join(this.folder, "mesh.yaml");
+  readonly log: string[] = [];
+  #control: ControlPlane | undefined;
+
+  constructor(context: TestContext) {
+    this.context = context;
+  }
+
+  get control(): ControlPlane {
+    return this.#control!;
+  }
+
+  async start(options: Partial<ControlOptions> = {}): Promise<ControlPlane> {
+    const note = (message: string) => void this.log.push(message);
+    this.#control = await startControl({
+      sources: [`file:path=${this.sources}`],
+      mesh: this.policyFile,
+      lingerMs: 500,
+      log: { info: note, warn: note },
+      ...options,
+    });
+    const control = this.#control;
+    this.context.after(() => control.close());
+    return control;
+  }
+
+  writeServices(services: Services): void {
+    const content = Object.entries(services).map(([name, ports]) => [
+      name,
+      { instances: ports.map((port) => ({ ip: "127.0.0.1", port })) },
+    ]);
+    replaceFile(join(this.sources, "services.json"), { services: Object.fromEntries(content) });
+  }
+
+  writePolicy(policy: object): void {
+    replaceFile(this.policyFile, { access_log: "off", ...policy });
+  }
+
+  async envoy(bootstrap: object, args: string[] = []): Promise<RunningProxy> {
+    const envoy = await startProxy("envoy", bootstrap, { args });
+    this.context.after(() => envoy.stop());
+    return envoy;
+  }
+
+  async api<T>(path: string): Promise<T> {
+    const response = await fetch(`http://127.0.0.1:${this.control.apiPort}${path}`);
+    const text = await response.text();
+    return (path.startsWith("/v1/") ? JSON.parse(text) : text) as T;
+  }
+
+  async node(id: string): Promise<NodeStatus | undefined> {
+    const { nodes } = await this.api<{ nodes: NodeStatus[] }>("/v1/nodes");
+    return nodes.find((node) => node.id === id);
+  }
+
+  async synced(id: string): Promise<void> {
+    await waitUntil(`${id} is synced`, async () => {
+      const node = await this.node(id);
+      return node !== undefined && node.types.every(({ state }) => state === "synced");
+    });
+  }
+}
+
+/** An HTTP server that answers every request with its name. Returns its port. */
+export async function startNamed(context: TestContext, name: string): Promise<number> {
+  const server = createServer((_request, response) => response.end(name));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** One GET; `STATUS BODY`, or `error CODE`. */
+export async function get(port: number, path: string, host = "test", agent?: Agent): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const asked = request({ host: "127.0.0.1", port, path, headers: { host }, agent }, (response) => {
+    let body = "";
+    response.setEncoding("utf8").on("data", (text: string) => (body += text));
+    response.on("end", () => resolve(`${response.statusCode} ${body}`.trim()));
+    response.on("error", (error) => resolve(`error ${error.message}`));
+  });
+  asked.on("error", (error) => resolve(`error ${error.message}`)).end();
+  return promise;
+}
+
+/** A few clients that ask without pause until told to stop. */
+export class Load {
+  /** How often each answer came. */
+  readonly answers = new Map<string, number>();
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #clients: Promise<void>[];
+  #stopped = false;
+
+  constructor(port: number, path: string, host?: string) {
+    this.#clients = Array.from({ length: 4 }, async () => {
+      while (!this.#stopped) {
+        const answer = await get(port, path, host, this.#agent);
+        this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    });
+  }
+
+  /** Answers that did not begin with 200, with their number. */
+  get failures(): [string, number][] {
+    return [...this.answers].filter(([answer]) => !answer.startsWith("200 "));
+  }
+
+  get total(): number {
+    return [...this.answers.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#clients);
+    this.#agent.destroy();
+  }
+}
+
+function replaceFile(file: string, content: unknown): void {
+  const temporary = `${file}.tmp`;
+  writeFileSync(temporary, JSON.stringify(content));
+  renameSync(temporary, file);
+}
