@@ -10,6 +10,8 @@ export interface WorkerInit {
   readonly bootstrap: Uint8Array;
   readonly breakers: SharedArrayBuffer;
   readonly hostStates: SharedArrayBuffer;
+  /** What of the counts in `breakers` and `hostStates` is this worker's: given back when it crashes. */
+  readonly own?: { readonly breakers: SharedArrayBuffer; readonly hostStates: SharedArrayBuffer };
   /** One Int32: 0 = serving, 1 = draining (healthcheck/fail, SIGTERM, drain_listeners?graceful). */
   readonly drainState: SharedArrayBuffer;
   readonly logLevels: Readonly<Record<string, string>>;

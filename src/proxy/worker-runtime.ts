@@ -73,6 +73,7 @@ export class WorkerRuntime {
       policies: extensions.lb,
       breakers: init.breakers,
       hostStates: init.hostStates,
+      own: init.own,
     });
     this.factory = { ...common, clusters: this.#clusters };
     this.#routes = new WorkerRoutes({ extensions, factory: this.factory });

@@ -1,12 +1,13 @@
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { encode } from "../../proto/registry.ts";
 import { reportUnsupported } from "../../proto/unsupported.ts";
-import { MergedStats } from "../../stats/merged-stats.ts";
+import { MergedStats, type StatSnapshot } from "../../stats/merged-stats.ts";
 import { StatStore } from "../../stats/stat-store.ts";
 import type { AdminHost, ServerState } from "../admin/admin-host.ts";
 import type { Bootstrap } from "../bootstrap.ts";
 import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS } from "../link.ts";
 import type { ProxyOptions } from "../options.ts";
+import { addBreakerGauges } from "../upstream/breaker-gauges.ts";
 import { HostResolver } from "../upstream/host-resolver.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
@@ -57,6 +58,7 @@ export class Proxy {
   readonly #runtime: RuntimeLayers;
   readonly #drainState = new SharedArrayBuffer(4);
   readonly #hostStates = new SharedArrayBuffer(MAX_HOSTS * HOST_WORDS * 4);
+  readonly #breakers = new SharedArrayBuffer(MAX_CLUSTERS * BREAKER_WORDS * 4);
   readonly #startedAt: number;
   readonly #exit = Promise.withResolvers<number>();
   #phase: "PRE_INITIALIZING" | "INITIALIZING" | "LIVE" = "PRE_INITIALIZING";
@@ -224,7 +226,7 @@ export class Proxy {
       commandLine: commandLine(options, concurrency),
       uptime: () => this.uptime,
       state: () => this.state,
-      stats: () => takeSnapshot(this.#merged, this.#stats, this.state, this.uptime),
+      stats: () => this.#snapshot(),
       textReadouts: () => this.#texts,
       resetCounters: () => this.#merged.resetCounters(),
       ...adminReports(this.clusters, this.listeners, this.routes, this.#hostStates),
@@ -242,6 +244,14 @@ export class Proxy {
     };
   }
 
+  #snapshot(): StatSnapshot {
+    const snapshot = takeSnapshot(this.#merged, this.#stats, this.state, this.uptime);
+    const counts = new Int32Array(this.#breakers);
+    for (const { active, slot } of this.clusters.clusters.values())
+      if (active !== undefined) addBreakerGauges(active.message, slot, counts, snapshot.gauges);
+    return snapshot;
+  }
+
   /** Opens access logs and the process log anew, after rotation. */
   reopenLogs(): void {
     this.#setup.log.reopen();
@@ -255,7 +265,7 @@ export class Proxy {
       init: {
         concurrency,
         bootstrap: encode("envoy.config.bootstrap.v3.Bootstrap", bootstrap),
-        breakers: new SharedArrayBuffer(MAX_CLUSTERS * BREAKER_WORDS * 4),
+        breakers: this.#breakers,
         hostStates: this.#hostStates,
         drainState: this.#drainState,
         logLevels: this.#logLevels(),

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../base/clock.ts";
 import type { MergedStats } from "../../stats/merged-stats.ts";
+import { takeBack } from "../upstream/shared-counts.ts";
 import type { FromWorker, ToWorker, WorkerInit } from "../link.ts";
 import type { ProcessLog } from "./process-log.ts";
 import { ReplayLog } from "./replay-log.ts";
@@ -99,7 +100,11 @@ export class WorkerPool {
     const { url, init, clock } = this.#options;
     const thread = `worker_${slot.index}#${++slot.generation}`;
     slot.startedAt = clock.now();
-    const workerData: WorkerInit = { ...init, index: slot.index };
+    const own = {
+      breakers: new SharedArrayBuffer(init.breakers.byteLength),
+      hostStates: new SharedArrayBuffer(init.hostStates.byteLength),
+    };
+    const workerData: WorkerInit = { ...init, index: slot.index, own };
     const worker = new Worker(url, { workerData, name: `worker_${slot.index}` });
     slot.worker = worker;
     let reason = "";
@@ -108,9 +113,11 @@ export class WorkerPool {
       "error",
       (error) => (reason = error instanceof Error ? (error.stack ?? error.message) : String(error)),
     );
-    worker.on("exit", (code) =>
-      this.#onExit(slot, thread, reason === "" ? `it exited with code ${code}` : reason),
-    );
+    worker.on("exit", (code) => {
+      takeBack(init.breakers, own.breakers);
+      takeBack(init.hostStates, own.hostStates);
+      this.#onExit(slot, thread, reason === "" ? `it exited with code ${code}` : reason);
+    });
   }
 
   #onMessage(slot: Slot, thread: string, message: FromWorker): void {

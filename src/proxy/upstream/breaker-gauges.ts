@@ -1,7 +1,7 @@
 import type { Messages } from "../../proto/messages.d.ts";
-import type { StatScope } from "../../stats/stat-store.ts";
 import { BREAKER_FIELDS, BREAKER_WORDS } from "../link.ts";
 import { breakerLimits } from "./cluster-settings.ts";
+import { clusterStatPrefix } from "./cluster-stats.ts";
 
 const GAUGES = [
   ["connections", "cx_open", "remaining_cx"],
@@ -11,25 +11,34 @@ const GAUGES = [
 ] as const;
 
 /**
- * Sets a cluster's gauges below "circuit_breakers." from the shared counts. The main thread calls it before stats are
- * read: the breakers are those of all threads, so that no worker could tell.
+ * Puts a cluster's gauges below "circuit_breakers." into a snapshot of stats: those that are not 0, and what is left
+ * if the configuration asks for it. The counts are those of all threads, so that no worker could tell.
  */
-export function refreshBreakerGauges(
+export function addBreakerGauges(
   message: Messages["envoy.config.cluster.v3.Cluster"],
   slot: number,
   counts: Int32Array,
-  scope: StatScope,
+  gauges: Map<string, number>,
 ): void {
   for (const priority of [0, 1] as const) {
     const limits = breakerLimits(message, priority);
     const base = slot * BREAKER_WORDS + priority * (BREAKER_WORDS / 2);
-    const prefix = `circuit_breakers.${priority === 0 ? "default" : "high"}.`;
-    const tracked = message.circuitBreakers?.thresholds.find((t) => t.priority === priority)?.trackRemaining;
+    const threshold = message.circuitBreakers?.thresholds.find((each) => each.priority === priority);
     for (const [resource, open, remaining] of GAUGES) {
       const count = Atomics.load(counts, base + BREAKER_FIELDS[resource]);
       const limit = limits[resource];
-      scope.gauge(prefix + open).set(count >= limit ? 1 : 0);
-      if (tracked === true) scope.gauge(prefix + remaining).set(Math.max(0, limit - count));
+      if (count >= limit) gauges.set(gaugeName(message, priority, open), 1);
+      if (threshold?.trackRemaining === true)
+        gauges.set(gaugeName(message, priority, remaining), Math.max(0, limit - count));
     }
   }
+}
+
+function gaugeName(
+  message: Messages["envoy.config.cluster.v3.Cluster"],
+  priority: 0 | 1,
+  gauge: string,
+): string {
+  const prefix = clusterStatPrefix(message.altStatName || message.name);
+  return `${prefix}circuit_breakers.${priority === 0 ? "default" : "high"}.${gauge}`;
 }

@@ -18,6 +18,7 @@ import { HostSet, type BalancerFactory } from "./host-set.ts";
 import { UpstreamHost } from "./host.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
 import { H1Pool, type PoolContext } from "./pool.ts";
+import type { SharedCounts } from "./shared-counts.ts";
 import { priorityLoads, type PriorityLoad } from "./priority-load.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
@@ -26,8 +27,8 @@ type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 export interface ClusterContext {
   readonly factory: FactoryContext;
   readonly policies: readonly LbPolicyDef[];
-  readonly breakers: SharedArrayBuffer;
-  readonly hostStates: Int32Array;
+  readonly breakers: SharedCounts;
+  readonly hostStates: SharedCounts;
 }
 
 /** Hosts of a cluster as they came from the main thread. */

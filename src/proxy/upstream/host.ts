@@ -3,6 +3,7 @@ import type { Messages } from "../../proto/messages.d.ts";
 import type { Host, RoutingPriority } from "../api.ts";
 import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../link.ts";
 import type { H1Pool } from "./pool.ts";
+import type { SharedCounts } from "./shared-counts.ts";
 
 type Metadata = Messages["envoy.config.core.v3.Metadata"];
 
@@ -26,10 +27,10 @@ export class UpstreamHost implements Host {
   #spec: HostSpec;
   #locality: Host["locality"];
   #metadata: Metadata | undefined;
-  readonly #states: Int32Array;
+  readonly #states: SharedCounts;
   readonly #base: number;
 
-  constructor(spec: HostSpec, states: Int32Array) {
+  constructor(spec: HostSpec, states: SharedCounts) {
     this.address = spec.address;
     this.ip = spec.ip;
     this.port = spec.port;
@@ -85,7 +86,7 @@ export class UpstreamHost implements Host {
 
   /** An active health check or outlier detection took it out. */
   get failed(): boolean {
-    return Atomics.load(this.#states, this.#base + HOST_FIELDS.failed) !== 0;
+    return this.#states.get(this.#base + HOST_FIELDS.failed) !== 0;
   }
 
   get metadata(): Metadata | undefined {
@@ -96,41 +97,41 @@ export class UpstreamHost implements Host {
   }
 
   get activeRequests(): number {
-    return Atomics.load(this.#states, this.#base + HOST_FIELDS.activeRequests);
+    return this.#states.get(this.#base + HOST_FIELDS.activeRequests);
   }
 
   countResult(result: HostResult): void {
-    Atomics.add(this.#states, this.#base + RESULT_FIELDS[result], 1);
+    this.#states.event(this.#base + RESULT_FIELDS[result]);
   }
 
   connectionOpened(): void {
-    Atomics.add(this.#states, this.#base + HOST_FIELDS.activeConnections, 1);
-    Atomics.add(this.#states, this.#base + HOST_FIELDS.connectionsTotal, 1);
+    this.#states.inc(this.#base + HOST_FIELDS.activeConnections);
+    this.#states.event(this.#base + HOST_FIELDS.connectionsTotal);
   }
 
   connectionClosed(): void {
-    Atomics.sub(this.#states, this.#base + HOST_FIELDS.activeConnections, 1);
+    this.#states.dec(this.#base + HOST_FIELDS.activeConnections);
   }
 
   connectFailed(): void {
-    Atomics.add(this.#states, this.#base + HOST_FIELDS.connectFails, 1);
+    this.#states.event(this.#base + HOST_FIELDS.connectFails);
   }
 
   requestStarted(): void {
-    Atomics.add(this.#states, this.#base + HOST_FIELDS.activeRequests, 1);
-    Atomics.add(this.#states, this.#base + HOST_FIELDS.requestsTotal, 1);
+    this.#states.inc(this.#base + HOST_FIELDS.activeRequests);
+    this.#states.event(this.#base + HOST_FIELDS.requestsTotal);
   }
 
   requestEnded(): void {
-    Atomics.sub(this.#states, this.#base + HOST_FIELDS.activeRequests, 1);
+    this.#states.dec(this.#base + HOST_FIELDS.activeRequests);
   }
 
   requestQueued(): void {
-    Atomics.add(this.#states, this.#base + HOST_FIELDS.pendingRequests, 1);
+    this.#states.inc(this.#base + HOST_FIELDS.pendingRequests);
   }
 
   requestUnqueued(): void {
-    Atomics.sub(this.#states, this.#base + HOST_FIELDS.pendingRequests, 1);
+    this.#states.dec(this.#base + HOST_FIELDS.pendingRequests);
   }
 
   /** Lets what is in flight finish and closes everything else; later requests get new pools. */

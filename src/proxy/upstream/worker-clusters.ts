@@ -1,7 +1,8 @@
 import { decode } from "../../proto/registry.ts";
 import type { Cluster, Clusters, FactoryContext, LbPolicyDef } from "../api.ts";
-import type { HostSpec, ToWorker } from "../link.ts";
+import type { HostSpec, ToWorker, WorkerInit } from "../link.ts";
 import { WorkerCluster, type ClusterContext } from "./cluster.ts";
+import { SharedCounts } from "./shared-counts.ts";
 
 /** What a thread gives its clusters. */
 export interface WorkerClustersOptions {
@@ -11,6 +12,8 @@ export interface WorkerClustersOptions {
   readonly policies: readonly LbPolicyDef[];
   readonly breakers: SharedArrayBuffer;
   readonly hostStates: SharedArrayBuffer;
+  /** This thread's part of both; see SharedCounts. */
+  readonly own?: WorkerInit["own"];
 }
 
 interface Entry {
@@ -31,8 +34,8 @@ export class WorkerClusters implements Clusters {
     this.#context = {
       factory: { ...options.factory, clusters: this },
       policies: options.policies,
-      breakers: options.breakers,
-      hostStates: new Int32Array(options.hostStates),
+      breakers: new SharedCounts(options.breakers, options.own?.breakers),
+      hostStates: new SharedCounts(options.hostStates, options.own?.hostStates),
     };
   }
 
