@@ -3,12 +3,13 @@ import { headerMutation } from "./http/header-mutation.ts";
 import { lbPolicies } from "./lb/index.ts";
 import { fileAccessLog } from "./access-log/file-access-log.ts";
 import { stderrAccessLog, stdoutAccessLog } from "./access-log/standard-access-logs.ts";
+import { bufferFilter } from "./http/buffer.ts";
 import { extAuthz } from "./http/ext-authz.ts";
 import { operators } from "./operator/index.ts";
 
 /** What Weft's proxy ships with. */
 export const extensions: Extensions = {
-  http: [extAuthz, headerMutation],
+  http: [bufferFilter, extAuthz, headerMutation],
   network: [],
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],

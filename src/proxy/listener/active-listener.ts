@@ -36,6 +36,8 @@ export class ActiveListener {
   readonly #options: ActiveListenerOptions;
   readonly #servers: Server[] = [];
   readonly #sockets = new Map<Socket, FilterChains>();
+  /** Open connections per version of the filter chains. */
+  readonly #open = new Map<FilterChains, number>();
   readonly #total: Counter;
   readonly #active: Gauge;
   readonly #destroyed: Counter;
@@ -104,9 +106,7 @@ export class ActiveListener {
 
   /** Number of open connections of these chains. */
   connectionsOf(chains: FilterChains): number {
-    let count = 0;
-    for (const owner of this.#sockets.values()) if (owner === chains) count++;
-    return count;
+    return this.#open.get(chains) ?? 0;
   }
 
   /** Calls back each time the last connection of some chains is gone. */
@@ -160,6 +160,7 @@ export class ActiveListener {
     this.#workerTotal.inc();
     this.#workerActive.inc();
     this.#sockets.set(socket, chains);
+    this.#open.set(chains, this.connectionsOf(chains) + 1);
     const connection = Connection.accept(socket, options.net, PENDING);
     socket.once("close", () => {
       this.#sockets.delete(socket);
@@ -167,7 +168,10 @@ export class ActiveListener {
       this.#workerActive.dec();
       this.#destroyed.inc();
       this.#length.record(options.clock.now() - started);
-      if (this.#onEmpty !== undefined && this.connectionsOf(chains) === 0) this.#onEmpty(chains);
+      const left = this.connectionsOf(chains) - 1;
+      if (left > 0) this.#open.set(chains, left);
+      else this.#open.delete(chains);
+      if (left === 0) this.#onEmpty?.(chains);
     });
     const named = chain.name === "" ? info : { ...info, filterChainName: chain.name };
     connection.handler = chain.factory.accept({ connection, info: named });
