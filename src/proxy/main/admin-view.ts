@@ -164,6 +164,7 @@ function hostReport(host: HostSpec, states: Int32Array): HostReport {
     cxTotal: word(HOST_FIELDS.connectionsTotal),
     cxConnectFail: word(HOST_FIELDS.connectFails),
     rqActive: word(HOST_FIELDS.activeRequests),
+    rqPendingActive: word(HOST_FIELDS.pendingRequests),
     rqTotal: word(HOST_FIELDS.requestsTotal),
     rqError: word(HOST_FIELDS.requestErrors),
     rqSuccess: word(HOST_FIELDS.requestSuccesses),

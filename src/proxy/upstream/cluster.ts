@@ -88,11 +88,6 @@ export class WorkerCluster implements Cluster {
     return this.#settings.maxStreamDuration;
   }
 
-  /** All hosts, for status pages and tests. */
-  get hosts(): Iterable<UpstreamHost> {
-    return this.#hosts.values();
-  }
-
   pick(context: PickContext): Host | undefined {
     let host = this.#pickOnce(context);
     for (let i = 0; i < context.maxReselections && host !== undefined; i++) {

@@ -41,19 +41,13 @@ export class UpstreamHost implements Host {
     this.#locality = localityOf(spec);
   }
 
-  /** Takes over what an update says of this host. Returns whether anything that balancers look at changed. */
-  update(spec: HostSpec): boolean {
+  /** Takes over what an update says of this host. */
+  update(spec: HostSpec): void {
     const old = this.#spec;
     this.#spec = spec;
     this.#metadata = undefined;
-    const sameLocality = old.region === spec.region && old.zone === spec.zone && old.subZone === spec.subZone;
-    if (!sameLocality) this.#locality = localityOf(spec);
-    return (
-      !sameLocality ||
-      old.weight !== spec.weight ||
-      old.health !== spec.health ||
-      old.localityWeight !== spec.localityWeight
-    );
+    if (old.region !== spec.region || old.zone !== spec.zone || old.subZone !== spec.subZone)
+      this.#locality = localityOf(spec);
   }
 
   get hostname(): string {

@@ -66,7 +66,7 @@ export function placedEndpoints(
 function placeOf(address: Address | undefined): Place | string {
   switch (address?.address.case) {
     case "pipe":
-      return { path: pathOf(address.address.value.path) };
+      return { path: address.address.value.path };
     case "socketAddress": {
       const { protocol, address: host, portSpecifier, resolverName } = address.address.value;
       if ((protocol as number) !== 0) return `endpoint ${host} is not TCP`;
@@ -78,11 +78,6 @@ function placeOf(address: Address | undefined): Place | string {
     default:
       return "Address must be set";
   }
-}
-
-/** "@name" means a socket in Linux's abstract namespace. */
-function pathOf(path: string): string {
-  return path.startsWith("@") ? `\0${path.slice(1)}` : path;
 }
 
 /** Why an endpoint that must be an address is none, or undefined. */

@@ -247,7 +247,9 @@ export class PoolConnection
 
 function target(pool: H1Pool): NetConnectOpts {
   const { address, ip, port } = pool.host;
-  return ip === "" ? { path: address } : { host: ip, port };
+  if (ip !== "") return { host: ip, port };
+  // "@name" is a socket in Linux's abstract namespace.
+  return { path: address.startsWith("@") ? `\0${address.slice(1)}` : address };
 }
 
 function localAddress(ip: string | undefined, port: number | undefined): string {

@@ -36,9 +36,9 @@ async function serve(answer: string | ((socket: Socket, request: string) => void
     });
   });
   servers.push(server);
-  const where = ip.startsWith("/") ? { path: ip } : { port: 0, host: ip };
+  const where = /^[/\0]/.test(ip) ? { path: ip } : { port: 0, host: ip };
   await new Promise<void>((resolve) => server.listen(where, resolve));
-  return { port: (server.address() as AddressInfo).port, sockets: seen };
+  return { port: (server.address() as AddressInfo).port ?? 0, sockets: seen };
 }
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -173,6 +173,11 @@ describe("H1Pool", () => {
     test.hosts("c", [test.host(0, { address: path, ip: "" })]);
     assert.equal(await new Call(test.clusters.get("c")!).done(), "200 end");
     rmSync(directory, { recursive: true });
+
+    const name = `weft-pool-${process.pid}`;
+    await serve(OK, `\0${name}`);
+    test.hosts("c", [test.host(0, { address: `@${name}`, ip: "" })]);
+    assert.equal(await new Call(test.clusters.get("c")!).done(), "200 end");
   });
 
   it("says why a connection was refused, and fails all that wait for one", async () => {

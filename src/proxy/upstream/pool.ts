@@ -50,15 +50,6 @@ export class H1Pool {
     this.context = context;
   }
 
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /** Connections of any state. */
-  get size(): number {
-    return this.#total;
-  }
-
   openStream(callbacks: PoolCallbacks): PoolRequest {
     const ready = this.#ready;
     if (ready !== null) {
