@@ -269,7 +269,9 @@ export class ClusterManager {
     this.#resolver.removeCluster(name);
     this.#options.broadcast({ kind: "remove-cluster", name });
     const { message } = (state.active ?? state.warming)!;
-    this.#options.merged.forget(statPrefix(message));
+    const { merged, texts } = this.#options;
+    merged.forget(statPrefix(message));
+    for (const key of texts.keys()) if (key.startsWith(statPrefix(message))) texts.delete(key);
     this.#freeSlots.push(state.slot);
     this.#scope.counter("cluster_removed").inc();
     this.#log.info(`removing cluster ${name}`);

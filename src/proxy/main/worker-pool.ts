@@ -114,8 +114,11 @@ export class WorkerPool {
       (error) => (reason = error instanceof Error ? (error.stack ?? error.message) : String(error)),
     );
     worker.on("exit", (code) => {
-      takeBack(init.breakers, own.breakers);
-      takeBack(init.hostStates, own.hostStates);
+      // Nobody counts on after an orderly end.
+      if (!this.#stopping) {
+        takeBack(init.breakers, own.breakers);
+        takeBack(init.hostStates, own.hostStates);
+      }
       this.#onExit(slot, thread, reason === "" ? `it exited with code ${code}` : reason);
     });
   }
