@@ -27,7 +27,11 @@ export function localReplyHeaders(
   headers.status = reply.status;
   if (reply.headers !== undefined) for (const [name, value] of reply.headers) headers.add(name, value);
   reply.modify?.(headers);
-  if (body === undefined) return headers;
+  if (body === undefined) {
+    // The codec writes a length of 0 behind everything else.
+    headers.removeId(CONTENT_LENGTH);
+    return headers;
+  }
   headers.setId(CONTENT_LENGTH, String(body.length));
   if (!headers.hasId(CONTENT_TYPE)) headers.addId(CONTENT_TYPE, contentType);
   return headers;

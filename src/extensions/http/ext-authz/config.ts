@@ -79,4 +79,16 @@ export class ExtAuthzConfig {
     }
     stats.count(outcome);
   }
+
+  /** Counts a refusal as a response of the cluster that the request was meant for, as Envoy does. */
+  chargeCluster(clusterName: string, status: number, internal: boolean): void {
+    if (this.#config.chargeClusterResponseStats === false || clusterName === "") return;
+    const stats = this.context.clusters.get(clusterName)?.stats;
+    if (stats === undefined) return;
+    const origin = internal ? "internal." : "external.";
+    for (const name of ["completed", `${Math.trunc(status / 100)}xx`, String(status)]) {
+      stats.counter("upstream_rq_" + name).inc();
+      stats.counter(origin + "upstream_rq_" + name).inc();
+    }
+  }
 }

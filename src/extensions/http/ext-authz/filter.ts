@@ -32,6 +32,7 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
 
   onRequestHeaders(headers: HeaderMap, end: boolean): Verdict {
     const config = this.#config;
+    if (this.#stream.route === undefined) return this.#skip();
     const route = this.#stream.perRoute() as RouteSettings | undefined;
     if (route?.disabled === true) return this.#skip();
     if (!config.enabled()) {
@@ -101,12 +102,12 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     const verdict = this.#service.verdict(headers, body);
     if (verdict.kind === "ok") this.#allow(verdict);
     else if (verdict.kind === "denied") this.#deny(verdict);
-    else this.#fail(false);
+    else this.#fail();
   }
 
-  onFailure(reason: Parameters<AsyncCallbacks["onFailure"]>[0]): void {
+  onFailure(): void {
     this.#call = undefined;
-    this.#fail(reason === "timeout");
+    this.#fail();
   }
 
   #skip(): Verdict {
@@ -144,8 +145,7 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
       }
     }
     for (const [name, value] of append) {
-      const present = request.get(name);
-      if (present !== undefined) request.set(name, present + "," + value);
+      if (request.has(name)) request.add(name, value);
     }
     for (const name of remove) if (name !== "host" && !name.startsWith(":")) request.remove(name);
     this.#toClient = toClient;
@@ -161,7 +161,9 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
 
   #deny(verdict: Extract<AuthVerdict, { kind: "denied" }>): void {
     this.#phase = "done";
-    this.#config.count("denied", this.#clusterName());
+    const cluster = this.#clusterName();
+    this.#config.count("denied", cluster);
+    this.#config.chargeCluster(cluster, verdict.status, this.#stream.requestHeaders.has("x-envoy-internal"));
     this.#stream.sendLocalReply({
       status: verdict.status,
       body: verdict.body,
@@ -171,12 +173,11 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     });
   }
 
-  #fail(timeout: boolean): void {
+  #fail(): void {
     const config = this.#config;
     const cluster = this.#clusterName();
     this.#phase = "done";
     config.count("error", cluster);
-    if (timeout) config.count("timeout", "");
     if (config.failureModeAllow) {
       config.count("failure_mode_allowed", cluster);
       if (config.failureModeAllowHeader)

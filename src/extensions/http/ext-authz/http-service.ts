@@ -92,7 +92,10 @@ export class HttpService {
     client.forEach((name, value) => {
       if (this.#sends(name) && !NEVER_SENT.has(name)) headers.add(name, value);
     });
-    for (const [name, value] of this.#added) headers.set(name, value);
+    for (const [name, value] of this.#added) {
+      headers.remove(name);
+      headers.add(name, value);
+    }
     headers.set("x-envoy-internal", "true");
     headers.set("x-envoy-expected-rq-timeout-ms", String(this.timeout));
     return headers;

@@ -17,6 +17,7 @@ export const extAuthzLedger: Ledger = {
     "stat_prefix",
     "allowed_headers",
     "disallowed_headers",
+    "charge_cluster_response_stats",
     ignored("include_peer_certificate", "only gRPC services are told of it"),
     ignored("include_tls_session", "only gRPC services are told of it"),
   ],
