@@ -114,6 +114,16 @@ describe("checkCluster()", () => {
       },
       /Cluster drop_overloads config has 2 categories\. Envoy only support one\./,
     ],
+    [
+      "another DNS resolver",
+      {
+        typed_dns_resolver_config: {
+          name: "x",
+          typed_config: { "@type": `type.googleapis.com/${HTTP_OPTIONS}` },
+        },
+      },
+      /Didn't find a registered implementation for name: 'x'/,
+    ],
     ["TLS", { transport_socket: { name: "tls" } }, /transport_socket tls is not supported/],
     [
       "underscores",

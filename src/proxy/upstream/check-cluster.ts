@@ -3,6 +3,7 @@ import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Extensions, FactoryContext } from "../api.ts";
 import { HTTP_PROTOCOL_OPTIONS, clusterSettings, protocolOptions } from "./cluster-settings.ts";
+import { dnsOptions } from "./dns-config.ts";
 import { discoveryType } from "./endpoint-source.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
 import { addressProblem, checkAssignment, placedEndpoints } from "./load-assignment.ts";
@@ -58,6 +59,7 @@ function checkEndpoints(cluster: ClusterMessage): void {
 }
 
 function checkDns(cluster: ClusterMessage): void {
+  if (cluster.typedDnsResolverConfig !== undefined) dnsOptions(cluster.typedDnsResolverConfig);
   const rate = cluster.dnsFailureRefreshRate;
   const base = durationMs(rate?.baseInterval, undefined);
   const most = durationMs(rate?.maxInterval, undefined);

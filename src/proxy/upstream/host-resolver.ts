@@ -5,6 +5,7 @@ import type { StatStore } from "../../stats/stat-store.ts";
 import type { Logger } from "../api.ts";
 import type { HostSpec } from "../link.ts";
 import { clusterStatPrefix } from "./cluster-stats.ts";
+import { dnsOptions } from "./dns-config.ts";
 import { createEndpointSource, discoveryType, type EndpointSource } from "./endpoint-source.ts";
 import { HostSlots } from "./host-slots.ts";
 import type { HostFields } from "./load-assignment.ts";
@@ -80,7 +81,10 @@ export class HostResolver {
     const { clock, random } = this.#options;
     state.source = createEndpointSource(cluster, {
       clock,
-      dns: this.#dns,
+      dns:
+        cluster.typedDnsResolverConfig === undefined
+          ? this.#dns
+          : new Dns(dnsOptions(cluster.typedDnsResolverConfig)),
       scope,
       random,
       log: this.#log,

@@ -1,7 +1,9 @@
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
+import { dnsConfigLedger } from "./dns-config.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
 export const upstreamLedger: Ledger = {
+  ...dnsConfigLedger,
   "envoy.config.cluster.v3.Cluster": [
     "name",
     "alt_stat_name",
@@ -20,6 +22,7 @@ export const upstreamLedger: Ledger = {
     "dns_jitter",
     "dns_failure_refresh_rate",
     "respect_dns_ttl",
+    "typed_dns_resolver_config",
     only("dns_lookup_family", "AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"),
     "round_robin_lb_config",
     "least_request_lb_config",
