@@ -25,7 +25,7 @@ interface Prepared extends CaseEnvironment {
 
 /**
  * Plays cases on one kind of proxy: those that share a process in one process, dedicated ones each in its own. When the
- * shared process does not start, the cases are halved until the ones to blame are alone.
+ * shared process does not start, it is tried again without the cases to blame.
  */
 export async function runCases(kind: ProxyKind, cases: readonly Case[]): Promise<Map<Case, CaseResult>> {
   const results = new Map<Case, CaseResult>();
@@ -47,17 +47,14 @@ async function runShared(
 ): Promise<void> {
   if (cases.length === 0) return;
   const prepared = await prepare(cases);
+  const bootstrap = buildBootstrap(cases, prepared);
   let proxy: RunningProxy;
   try {
-    proxy = await startProxy(kind, buildBootstrap(cases, prepared), { timeoutMs: 15_000 });
+    proxy = await startProxy(kind, bootstrap, { timeoutMs: 15_000 });
   } catch (error) {
     await release(prepared);
-    if (cases.length === 1 || budget.starts-- <= 0) {
-      for (const entry of cases) results.set(entry, { error: (error as Error).message });
-    } else {
-      const middle = Math.ceil(cases.length / 2);
-      await runShared(kind, cases.slice(0, middle), results, budget);
-      await runShared(kind, cases.slice(middle), results, budget);
+    for (const part of blame(cases, bootstrap, (error as Error).message, results, budget)) {
+      await runShared(kind, part, results, budget);
     }
     return;
   }
@@ -69,6 +66,45 @@ async function runShared(
     await proxy.stop();
     await release(prepared);
   }
+}
+
+/**
+ * Says what to try next when a shared process did not start. Cases whose listener or cluster the error names are given
+ * up with their lines of it; when it names none, the cases are halved.
+ */
+function blame(
+  cases: readonly Case[],
+  bootstrap: object,
+  error: string,
+  results: Map<Case, CaseResult>,
+  budget: { starts: number },
+): Case[][] {
+  const lines = Map.groupBy(error.split("\n"), (line) =>
+    cases.find((entry) => names(line, entry, bootstrap)),
+  );
+  lines.delete(undefined);
+  if (cases.length === 1 || budget.starts-- <= 0) {
+    for (const entry of cases) results.set(entry, { error });
+    return [];
+  }
+  if (lines.size > 0) {
+    for (const [entry, own] of lines)
+      results.set(entry!, { error: `the proxy did not start: ${own.join("\n")}` });
+    return [cases.filter((entry) => !lines.has(entry))];
+  }
+  const middle = Math.ceil(cases.length / 2);
+  return [cases.slice(0, middle), cases.slice(middle)];
+}
+
+/** Whether a line of an error is about a listener or cluster of a case: it gives their names or their places. */
+function names(line: string, entry: Case, bootstrap: object): boolean {
+  if (new RegExp(`\\b${entry.id}\\b`).test(line)) return true;
+  const resources = (bootstrap as { static_resources: Record<string, { name: string }[]> }).static_resources;
+  for (const [, kind, index] of line.matchAll(/static_resources\.(listeners|clusters)\[(\d+)\]/g)) {
+    const name = resources[kind!]?.[Number(index)]?.name ?? "";
+    if (name === entry.id || name.startsWith(`${entry.id}--`)) return true;
+  }
+  return false;
 }
 
 async function playOne(entry: Case, proxy: RunningProxy, prepared: Prepared): Promise<CaseResult> {
