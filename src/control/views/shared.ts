@@ -139,10 +139,10 @@ function localities(endpoints: readonly SourcedEndpoint[]): JsonValue[] {
     if (group === undefined) groups.set(key, [endpoint]);
     else group.push(endpoint);
   }
+  // gRPC clients reject a locality without a name and pass over one without a weight; Envoy needs neither.
   return [...groups.values()].map((group) => ({
-    ...(group[0]!.region || group[0]!.zone
-      ? { locality: { region: group[0]!.region, zone: group[0]!.zone } }
-      : {}),
+    locality: { region: group[0]!.region, zone: group[0]!.zone },
+    load_balancing_weight: group.reduce((sum, { weight }) => sum + weight, 0),
     lb_endpoints: group.map(lbEndpoint),
   }));
 }

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { writeFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { startControl } from "../../src/control/control.ts";
+import { ManagedProcess } from "../../src/testing/managed-process.ts";
+import { tempDir } from "../../src/testing/temp-dir.ts";
+import { waitUntil } from "../../src/testing/wait-until.ts";
+
+// A gRPC client without a proxy (the xDS support of grpc-js) finds and balances over servers that the control plane tells it.
+
+const bytes = (value: Buffer) => value;
+
+async function startNamed(t: TestContext, name: string): Promise<number> {
+  const server = new Server();
+  const method = {
+    path: "/test.Name/Get",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes,
+  } as const;
+  server.addService(
+    { get: method },
+    {
+      get: (_call: unknown, answer: (error: null, value: Buffer) => void) => answer(null, Buffer.from(name)),
+    },
+  );
+  t.after(() => server.forceShutdown());
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+    error ? reject(error) : resolve(port),
+  );
+  return promise;
+}
+
+function writeUsers(directory: string, ports: number[]): void {
+  const users = { instances: ports.map((port) => ({ ip: "127.0.0.1", port })) };
+  writeFileSync(join(directory, ".new"), JSON.stringify({ services: { users } }));
+  renameSync(join(directory, ".new"), join(directory, "users.json"));
+}
+
+test("gRPC client without a proxy resolves xds:///users and follows its endpoints", async (t) => {
+  const one = await startNamed(t, "one");
+  const two = await startNamed(t, "two");
+  const directory = tempDir("control-grpc");
+  writeUsers(directory, [one, two]);
+  const log: string[] = [];
+  const note = (message: string) => void log.push(message);
+  const control = await startControl({
+    sources: [`file:path=${directory}`],
+    log: { info: note, warn: note },
+  });
+  t.after(() => control.close());
+
+  const bootstrap = {
+    xds_servers: [
+      {
+        server_uri: `127.0.0.1:${control.xdsPort}`,
+        channel_creds: [{ type: "insecure" }],
+        server_features: ["xds_v3"],
+      },
+    ],
+    node: { id: "client-1", cluster: "clients", locality: { zone: "z1" } },
+  };
+  const start = (target: string) => {
+    const child = new ManagedProcess(
+      process.execPath,
+      [join(import.meta.dirname, "control-grpc.child.ts"), target],
+      { env: { ...process.env, GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap) } },
+    );
+    t.after(() => child.stop());
+    return child;
+  };
+  const client = start("xds:///users");
+  /** What the last few answers were. */
+  const latest = () => [...new Set(client.stdout.trim().split("\n").slice(-20))].sort().join();
+
+  await waitUntil("both answer", () => latest() === "one,two", 10_000);
+  const { nodes } = (await (await fetch(`http://127.0.0.1:${control.apiPort}/v1/nodes`)).json()) as {
+    nodes: { id: string; view: string; types: { state: string }[] }[];
+  };
+  assert.equal(nodes[0]!.id, "client-1");
+  assert.equal(nodes[0]!.view, "grpc");
+  assert.deepEqual(
+    nodes[0]!.types.map((type) => type.state),
+    ["synced", "synced", "synced", "synced"],
+  );
+
+  writeUsers(directory, [two]);
+  await waitUntil("only two answers", () => latest() === "two");
+  writeUsers(directory, [one, two]);
+  await waitUntil("both answer again", () => latest() === "one,two");
+  assert.doesNotMatch(client.stdout, /error/);
+
+  start("xds:///nobody");
+  const refusal = /client-1 asks for .*Listener nobody, which its view does not have/;
+  await waitUntil("the unknown name is logged", () => log.some((line) => refusal.test(line)), 10_000);
+});
