@@ -48,7 +48,7 @@ export interface ClusterManagerOptions {
   resolver(events: HostResolverEvents): HostResolver;
   readonly open: OpenWatch;
   /** Throws an Error with Envoy's text if a worker would not take the cluster. */
-  check(cluster: ClusterMessage): void;
+  check(cluster: ClusterMessage, dynamic: boolean): void;
   broadcast(message: ToWorker): void;
   readonly stats: StatStore;
   readonly merged: MergedStats;
@@ -170,7 +170,7 @@ export class ClusterManager {
     if (state !== undefined && dynamic && !state.dynamic) return;
     const current = state?.warming ?? state?.active;
     if (current !== undefined && Buffer.compare(current.bytes, bytes) === 0) return;
-    this.#options.check(message);
+    this.#options.check(message, dynamic);
     const next = { message, bytes, version, updated: this.#options.clock.wall() };
     const added = state === undefined;
     if (state === undefined) {

@@ -6,7 +6,7 @@ import { AdsClient } from "../../xds/ads-client.ts";
 import { decodeResources } from "../../xds/decode-resources.ts";
 import { watchFile } from "../../xds/file-source.ts";
 import { watchRest } from "../../xds/rest-source.ts";
-import type { Endpoint, Node, ResourceDecoder, Watch, WatchHandler } from "../../xds/source.ts";
+import type { Endpoint, Node, Resource, Watch, WatchHandler } from "../../xds/source.ts";
 import { ADS_PATH, XDS_TYPES, type XdsKind } from "../../xds/types.ts";
 import type { Logger } from "../api.ts";
 import type { ConfigSource } from "./subscription.ts";
@@ -26,14 +26,16 @@ export interface ConfigSourcesOptions {
   random(): number;
   readonly stats: StatStore;
   logger(component: string): Logger;
-  /** What else is wrong with a resource, such as fields without support; throws. */
-  readonly check: (resource: MessageOf<"envoy.config.cluster.v3.Cluster">) => void;
+  /**
+   * What else is wrong with an endpoint assignment or a route configuration, such as fields without support; throws.
+   * Clusters and listeners are checked one by one where they are applied, so that a bad one does not hold up others.
+   */
+  check(resource: Resource["message"]): void;
 }
 
 /** Opens what ConfigSources describe: the one ADS stream, streams per type, REST polling, files. */
 export class ConfigSources {
   readonly #options: ConfigSourcesOptions;
-  readonly #decode: ResourceDecoder;
   readonly #log: Logger;
   readonly #clients = new Set<AdsClient>();
   #ads: AdsClient | undefined;
@@ -41,18 +43,14 @@ export class ConfigSources {
   constructor(options: ConfigSourcesOptions) {
     this.#options = options;
     this.#log = options.logger("config");
-    this.#decode = (type, packed) => {
-      const resources = decodeResources(type, packed);
-      for (const { message } of resources) options.check(message as never);
-      return resources;
-    };
   }
 
   /** Throws an Error if the source cannot be had. */
-  watch(source: ConfigSource, kind: XdsKind, name: string | undefined, handler: WatchHandler): Watch {
+  watch(source: ConfigSource, kind: XdsKind, name: string | undefined, outer: WatchHandler): Watch {
+    const handler = kind === "eds" || kind === "rds" ? this.#checked(outer) : outer;
     const specifier = source.configSourceSpecifier;
     const { clock } = this.#options;
-    const common = { type: XDS_TYPES[kind], name, clock, decode: this.#decode };
+    const common = { type: XDS_TYPES[kind], name, clock, decode: decodeResources };
     switch (specifier.case) {
       case "ads":
         return this.#adsClient().watch(kind, name, handler);
@@ -75,6 +73,17 @@ export class ConfigSources {
     for (const client of this.#clients) client.close();
   }
 
+  #checked(handler: WatchHandler): WatchHandler {
+    return {
+      onAttempt: () => handler.onAttempt(),
+      onResources: (resources, version) => {
+        for (const { message } of resources) this.#options.check(message);
+        handler.onResources(resources, version);
+      },
+      onFailure: (kind, detail) => handler.onFailure(kind, detail),
+    };
+  }
+
   #watchApi(api: ApiConfigSource, kind: XdsKind, name: string | undefined, handler: WatchHandler): Watch {
     const { clock, node, random } = this.#options;
     const type = XDS_TYPES[kind];
@@ -92,7 +101,7 @@ export class ConfigSources {
           endpoints: () => this.#options.endpointsOf(cluster),
           clock,
           random,
-          decode: this.#decode,
+          decode: decodeResources,
           refreshDelay: durationMs(api.refreshDelay),
           requestTimeout: durationMs(api.requestTimeout, 1000),
         };
@@ -144,7 +153,7 @@ export class ConfigSources {
       },
       clock,
       random,
-      decode: this.#decode,
+      decode: decodeResources,
       onState: (up, detail) => {
         if (!up) this.#log.warn(`${path} gRPC config stream to ${clusters.join(", ")} closed: ${detail}`);
         else if (connected.value === 0)

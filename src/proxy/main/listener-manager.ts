@@ -53,7 +53,7 @@ export interface ListenerManagerOptions {
   readonly ports: PortHolder;
   readonly open: OpenWatch;
   /** Throws an Error with Envoy's text if a worker would not take the listener. */
-  check(listener: ListenerMessage): void;
+  check(listener: ListenerMessage, dynamic: boolean): void;
   broadcast(message: ToWorker): void;
   readonly workers: number;
   /** How long connections of removed listeners may go on, in milliseconds. */
@@ -206,7 +206,7 @@ export class ListenerManager {
     if (state !== undefined && dynamic && !state.dynamic) return;
     const current = state?.warming ?? state?.active;
     if (current !== undefined && Buffer.compare(current.bytes, bytes) === 0) return;
-    this.#options.check(message);
+    this.#options.check(message, dynamic);
     const next = this.#prepare(name, message, bytes, version);
     this.#scope.counter(state === undefined ? "listener_added" : "listener_modified").inc();
     this.#log.info(`lds: ${state === undefined ? "add" : "update"} listener '${name}'`);

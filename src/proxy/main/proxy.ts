@@ -110,7 +110,11 @@ export class Proxy {
     const known = (): Set<string> => new Set(this.clusters.clusters.keys());
     this.clusters = new ClusterManager({
       ...common,
-      check: (message) => checks.cluster(message),
+      check: (message, dynamic) => {
+        // Static resources were looked through with the bootstrap.
+        if (dynamic) this.#refuseUnsupported(message);
+        checks.cluster(message);
+      },
       resolver: (events) =>
         new HostResolver({ ...common, hostStates: this.#hostStates, random: Math.random }, events),
     });
@@ -123,7 +127,8 @@ export class Proxy {
       ...common,
       routes: this.routes,
       ports: this.#ports,
-      check: (message) => {
+      check: (message, dynamic) => {
+        if (dynamic) this.#refuseUnsupported(message);
         checks.listener(message);
         for (const config of inlineRoutes(message)) checks.routes(config, known());
       },
