@@ -139,7 +139,11 @@ export class WorkerCluster implements Cluster {
         hosts.set(key, known);
       } else hosts.set(key, new UpstreamHost(spec, this.#context.hostStates));
     }
-    for (const [key, host] of this.#hosts) if (hosts.get(key) !== host) host.drainPools();
+    for (const [key, host] of this.#hosts) {
+      if (hosts.get(key) === host) continue;
+      host.removed = true;
+      host.drainPools();
+    }
     this.#hosts = hosts;
     this.#overprovisioning = update.overprovisioning;
     this.refreshHealth();
@@ -177,7 +181,8 @@ export class WorkerCluster implements Cluster {
 
   #createPool(host: UpstreamHost, priority: RoutingPriority): H1Pool {
     const pool = new H1Pool(host, priority, this.#settings.connection, this.#poolContext);
-    host.pools[priority] = pool;
+    if (host.removed) pool.drain();
+    else host.pools[priority] = pool;
     return pool;
   }
 

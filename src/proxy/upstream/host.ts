@@ -24,6 +24,8 @@ export class UpstreamHost implements Host {
   readonly slot: number;
   /** Pools of this thread by routing priority; made at first use. */
   readonly pools: [H1Pool | null, H1Pool | null] = [null, null];
+  /** The cluster has it no longer: a request that chose it before is still served, but nothing is kept open. */
+  removed = false;
   #spec: HostSpec;
   #locality: Host["locality"];
   #metadata: Metadata | undefined;

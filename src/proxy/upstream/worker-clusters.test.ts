@@ -32,7 +32,7 @@ async function serve(delayMs = 0): Promise<number> {
 }
 
 /** Sends a GET and resolves with the status, or the reason why there is none. */
-function request(cluster: Cluster): Promise<string> {
+function request(cluster: Cluster, host: Host = cluster.pick(CONTEXT)!): Promise<string> {
   return new Promise((resolve) => {
     const handler: StreamHandler = {
       onInterim() {},
@@ -47,7 +47,7 @@ function request(cluster: Cluster): Promise<string> {
       onCodecError() {},
       onDrain() {},
     };
-    cluster.openStream(cluster.pick(CONTEXT)!, 0, {
+    cluster.openStream(host, 0, {
       onPoolReady(stream: CodecStream) {
         stream.handler = handler;
         const headers = HeaderMap.acquire();
@@ -151,6 +151,20 @@ describe("WorkerClusters.apply()", () => {
     assert.equal(states[HOST_FIELDS.activeRequests], 0);
     assert.equal(states[HOST_FIELDS.activeConnections], 0);
     assert.equal(states[HOST_FIELDS.requestsTotal], 2);
+  });
+});
+
+describe("Cluster.openStream()", () => {
+  it("serves a host that was removed since it was chosen, and keeps nothing open", async () => {
+    const test = new TestClusters();
+    test.cluster("c");
+    test.hosts("c", [test.host(await serve())]);
+    const cluster = test.clusters.get("c")!;
+    const host = cluster.pick(CONTEXT)!;
+    test.hosts("c", []);
+    assert.equal(await request(cluster, host), "200");
+    await waitUntil("close", () => test.counts("c")["upstream_cx_active"] === undefined, 2000, 2);
+    assert.equal(test.counts("c")["upstream_cx_total"], 1);
   });
 });
 
