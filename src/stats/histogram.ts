@@ -90,11 +90,15 @@ export class HistogramView {
     return valueIn(last, this.bins[last]!, this.bins[last]!);
   }
 
-  /** Samples at or below `bound`, counted by whole bins as Envoy's Prometheus output does. */
-  cumulative(bound: number): number {
+  /** Samples below each of some ascending bounds, counted by whole bins as Envoy's outputs do. */
+  cumulative(bounds: readonly number[]): number[] {
+    if (this.count === 0) return bounds.map(() => 0);
+    let bin = 0;
     let total = 0;
-    for (let bin = 0; bin < BINS && binStart(bin) < bound; bin++) total += this.bins[bin]!;
-    return total;
+    return bounds.map((bound) => {
+      for (; bin < BINS && binStart(bin) < bound; bin++) total += this.bins[bin]!;
+      return total;
+    });
   }
 }
 

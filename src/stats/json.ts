@@ -1,8 +1,7 @@
 // What GET /stats?format=json prints.
 import type { HistogramView } from "./histogram.ts";
-import { occupiedBins, percentiles } from "./histogram-report.ts";
+import { bucketCounts, occupiedBins, percentiles } from "./histogram-report.ts";
 import {
-  BUCKET_BOUNDS,
   byName,
   PIECE_LENGTH,
   QUANTILES,
@@ -73,19 +72,11 @@ function report(
     const totals = occupiedBins(total);
     return { name, totals, intervals: occupiedBins(interval), percentiles: values(total, interval) };
   }
-  let totalBefore = 0;
-  let intervalBefore = 0;
-  const buckets = BUCKET_BOUNDS.map((bound) => {
-    const inTotal = total.cumulative(bound);
-    const inInterval = interval?.cumulative(bound) ?? 0;
-    const bucket = {
-      upper_bound: bound,
-      interval: inInterval - intervalBefore,
-      cumulative: inTotal - totalBefore,
-    };
-    if (mode === "disjoint") [totalBefore, intervalBefore] = [inTotal, inInterval];
-    return bucket;
-  });
+  const buckets = bucketCounts(total, interval, mode).map(({ bound, inInterval, inTotal }) => ({
+    upper_bound: bound,
+    interval: inInterval,
+    cumulative: inTotal,
+  }));
   return { name, buckets };
 }
 

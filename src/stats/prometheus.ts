@@ -118,8 +118,9 @@ function line(metric: string, labels: string, value: number): string {
 function histogramLines(metric: string, labels: string, view: HistogramView): string {
   const before = withComma(labels);
   let out = "";
-  for (const bound of BUCKET_BOUNDS)
-    out += `${metric}_bucket{${before}le="${bound}"} ${view.cumulative(bound)}\n`;
+  const counts = view.cumulative(BUCKET_BOUNDS);
+  for (let i = 0; i < counts.length; i++)
+    out += `${metric}_bucket{${before}le="${BUCKET_BOUNDS[i]!}"} ${counts[i]!}\n`;
   out += `${metric}_bucket{${before}le="+Inf"} ${view.count}\n`;
   return `${out}${metric}_sum{${labels}} ${view.sum}\n${metric}_count{${labels}} ${view.count}\n`;
 }

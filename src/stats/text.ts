@@ -1,8 +1,7 @@
 // What GET /stats prints.
 import type { HistogramView } from "./histogram.ts";
-import { occupiedBins, percentiles } from "./histogram-report.ts";
+import { bucketCounts, occupiedBins, percentiles } from "./histogram-report.ts";
 import {
-  BUCKET_BOUNDS,
   byName,
   PIECE_LENGTH,
   QUANTILES,
@@ -62,15 +61,9 @@ function histogramText(
         .join(", ");
     return `${name}:\n  totals=${list(total)}\n  intervals=${list(interval)}\n  summary=${summary(total, interval)}\n`;
   }
-  let totalBefore = 0;
-  let intervalBefore = 0;
   let out = `${name}:`;
-  for (const bound of BUCKET_BOUNDS) {
-    const inTotal = total.cumulative(bound);
-    const inInterval = interval?.cumulative(bound) ?? 0;
-    out += ` B${shortNumber(bound)}(${inInterval - intervalBefore},${inTotal - totalBefore})`;
-    if (mode === "disjoint") [totalBefore, intervalBefore] = [inTotal, inInterval];
-  }
+  for (const { bound, inInterval, inTotal } of bucketCounts(total, interval, mode))
+    out += ` B${shortNumber(bound)}(${inInterval},${inTotal})`;
   return `${out}\n`;
 }
 

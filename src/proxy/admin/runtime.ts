@@ -31,7 +31,7 @@ export const runtimeModify: AdminEndpoint = {
     "disk can be modified via override but not deleted. E.g. ?key1=value1&key2=value2...",
   mutates: true,
   handle: ({ host, query, body }) => {
-    const given = query.entries.length > 0 ? query : new AdminQuery(body.replaceAll("+", " "));
+    const given = query.entries.length > 0 ? query : new AdminQuery(body);
     if (given.entries.length === 0) return { status: 400, body: USAGE };
     if (!hasAdminLayer(host)) return { status: 503, body: "No admin layer specified" };
     try {

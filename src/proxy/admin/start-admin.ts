@@ -73,7 +73,7 @@ async function answer(
 ): Promise<void> {
   const target = request.url!;
   if (allowed !== undefined && !allowed(target)) {
-    await write(request, response, { status: 403, body: `request to path ${target} not allowed\n` });
+    await write(request, response, { status: 403, body: `request to path ${target} not allowed` });
     return;
   }
   const mark = target.indexOf("?");
@@ -137,17 +137,20 @@ async function write(request: IncomingMessage, response: ServerResponse, reply: 
 async function writePieces(response: ServerResponse, pieces: Iterable<string>): Promise<void> {
   for (const piece of pieces) {
     if (response.destroyed) return;
-    if (piece === "" || response.write(piece)) await new Promise((resolve) => setImmediate(resolve));
-    else {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          response.off("drain", done);
-          response.off("close", done);
-          resolve();
-        };
-        response.on("drain", done);
-        response.on("close", done);
-      });
-    }
+    if (piece !== "" && !response.write(piece)) await drained(response);
+    // "drain" may come without a turn of the event loop, when the kernel takes all at once.
+    await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+  });
 }

@@ -7,8 +7,7 @@ export const GLOBAL_STATS: StatNames = {
     "cluster_manager.cluster_added cluster_manager.cluster_modified cluster_manager.cluster_removed " +
     "cluster_manager.cluster_updated cluster_manager.cluster_updated_via_merge " +
     "cluster_manager.update_merge_cancelled cluster_manager.update_out_of_merge_window " +
-    "dns.cares.get_addr_failure dns.cares.not_found dns.cares.reinits dns.cares.resolve_total " +
-    "dns.cares.timeouts envoy.overload_actions.reset_high_memory_stream.count filesystem.flushed_by_timer " +
+    "envoy.overload_actions.reset_high_memory_stream.count filesystem.flushed_by_timer " +
     "filesystem.reopen_failed filesystem.write_buffered filesystem.write_completed " +
     "filesystem.write_failed http1.dropped_headers_with_underscores http1.metadata_not_supported_error " +
     "http1.requests_rejected_with_underscores_in_headers http1.response_flood " +
@@ -23,7 +22,7 @@ export const GLOBAL_STATS: StatNames = {
     "server.wip_protos workers.watchdog_mega_miss workers.watchdog_miss"
   ).split(" "),
   gauges: (
-    "cluster_manager.active_clusters cluster_manager.warming_clusters dns.cares.pending_resolutions " +
+    "cluster_manager.active_clusters cluster_manager.warming_clusters " +
     "filesystem.write_total_buffered listener_manager.total_filter_chains_draining " +
     "listener_manager.total_listeners_active listener_manager.total_listeners_draining " +
     "listener_manager.total_listeners_warming listener_manager.workers_pinned " +

@@ -19,6 +19,8 @@ export const ADMIN_LISTENER_STATS: StatNames = {
     "downstream_cx_destroy downstream_cx_overflow downstream_cx_overload_reject downstream_cx_total " +
     "downstream_cx_transport_socket_connect_timeout downstream_global_cx_overflow " +
     "downstream_listener_filter_error downstream_listener_filter_remote_close downstream_pre_cx_timeout " +
+    "http.admin.downstream_rq_1xx http.admin.downstream_rq_2xx http.admin.downstream_rq_3xx " +
+    "http.admin.downstream_rq_4xx http.admin.downstream_rq_5xx http.admin.downstream_rq_completed " +
     "main_thread.downstream_cx_total no_filter_chain_match"
   ).split(" "),
   gauges: "downstream_cx_active downstream_pre_cx_active main_thread.downstream_cx_active".split(" "),
