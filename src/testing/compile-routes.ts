@@ -17,7 +17,7 @@ export function compileRouteList(routes: Json): RouteTable {
   return compileRoutes({ name: "rc", virtual_hosts: [{ name: "v", domains: ["*"], routes }] });
 }
 
-/** The head of a GET request. */
+/** The head of a GET request over plain HTTP. */
 export function requestHead(
   path: string,
   fields: Iterable<readonly [string, string]> = [],
@@ -28,5 +28,6 @@ export function requestHead(
   headers.path = path;
   headers.authority = authority;
   headers.scheme = "http";
+  if (!headers.has("x-forwarded-proto")) headers.add("x-forwarded-proto", "http");
   return headers;
 }

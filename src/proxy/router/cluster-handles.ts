@@ -26,6 +26,7 @@ export class ClusterHandles {
   readonly #internal: CodeCounters;
   readonly #external: CodeCounters;
   readonly #retried: CodeCounters;
+  readonly #canary: CodeCounters;
 
   constructor(cluster: Cluster) {
     const scope = cluster.stats;
@@ -51,12 +52,18 @@ export class ClusterHandles {
     this.#internal = new CodeCounters(scope, "internal.");
     this.#external = new CodeCounters(scope, "external.");
     this.#retried = new CodeCounters(scope, "retry.");
+    this.#canary = new CodeCounters(scope, "canary.");
   }
 
   /** Counts the answer that a client gets. */
   countResponse(status: number, isInternal: boolean): void {
     this.#all.count(status);
     (isInternal ? this.#internal : this.#external).count(status);
+  }
+
+  /** Counts the answer of an upstream that calls itself a canary, besides `countResponse`. */
+  countCanary(status: number): void {
+    this.#canary.count(status);
   }
 
   /** Counts an answer that is not passed on because the request is tried again. */

@@ -32,5 +32,6 @@ export function directReply(
       headers.push(["content-type", action.contentType]);
     }
   }
-  return { status, body, details: "direct_response", headers, modify };
+  // Envoy closes the connection after every 400 of its own.
+  return { status, body, details: "direct_response", headers, modify, close: status === 400 };
 }

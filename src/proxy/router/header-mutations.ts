@@ -1,4 +1,4 @@
-import { headerId, type HeaderId } from "../../http/header-name.ts";
+import { headerId, isInlineHeader, type HeaderId } from "../../http/header-name.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Ledger } from "../../proto/ledger.ts";
 import type { Messages } from "../../proto/messages.d.ts";
@@ -54,8 +54,12 @@ export class HeaderMutations {
       const { action, id, name } = additions[i]!;
       const value = values[i];
       if (value === undefined || action < OVERWRITE_IF_EXISTS_OR_ADD) continue;
-      if (id === 0) headers.set(name, value);
-      else headers.setId(id, value);
+      // Envoy replaces its inline headers in place; others move to the end.
+      if (isInlineHeader(id)) headers.setId(id, value);
+      else {
+        headers.remove(name);
+        headers.add(name, value);
+      }
     }
     for (let i = 0; i < additions.length; i++) {
       const { action, id, name } = additions[i]!;
@@ -97,7 +101,7 @@ function compileAddition(option: HeaderValueOption, operators: readonly Operator
   const value = header.value !== "" ? header.value : Buffer.from(header.rawValue).toString("latin1");
   // Header bytes are latin1 characters inside; a configuration's text is Unicode.
   const text = Buffer.from(value, header.value !== "" ? "utf8" : "latin1").toString("latin1");
-  const format = compileFormat(text, operators);
+  const format = compileFormat(text, operators, { omitEmpty: true });
   return {
     name,
     id: headerId(name),

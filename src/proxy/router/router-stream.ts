@@ -28,6 +28,7 @@ const INTERNAL = knownHeaderId("x-envoy-internal");
 const ALT_RESPONSE = knownHeaderId("x-envoy-upstream-rq-timeout-alt-response");
 const ALT_STAT_NAME = knownHeaderId("x-envoy-upstream-alt-stat-name");
 const ATTEMPT_COUNT = knownHeaderId("x-envoy-attempt-count");
+const CANARY = knownHeaderId("x-envoy-upstream-canary");
 const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
 
 const GLOBAL_TIMEOUT = 1;
@@ -236,7 +237,10 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.#body.clearBody();
     if (this.#completeTime !== 0 && !this.#config.suppressEnvoyHeaders)
       headers.setId(SERVICE_TIME, String(Math.floor(now - this.#completeTime)));
-    if (this.#config.dynamicStats) this.#handles!.countResponse(status, this.#isInternal);
+    if (this.#config.dynamicStats) {
+      this.#handles!.countResponse(status, this.#isInternal);
+      if (headers.hasId(CANARY) && headers.getId(CANARY) === "true") this.#handles!.countCanary(status);
+    }
     info.responseCode = status;
     info.responseHeaders = headers;
     info.responseCodeDetails = "via_upstream";
@@ -268,14 +272,15 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const { info } = this.#stream;
     const attempt = this.#attempt;
     if (reason !== "overflow") attempt.host?.countResult?.("error");
-    if (detail !== "" && !this.#responding) info.upstreamTransportFailureReason = detail;
+    const failure = reason === "protocol-error" ? "" : detail;
+    if (failure !== "" && !this.#responding) info.upstreamTransportFailureReason = failure;
     if (!this.#responding && this.#tryAgain(reason)) return;
     const status = reason === "protocol-error" ? 502 : 503;
     this.#countAbort(status);
     this.#reply(
       status,
       resetBody(reason, this.#attempts > 1),
-      resetDetails(reason, detail, this.#responding),
+      resetDetails(reason, failure, this.#responding),
       resetReasonFlag(reason),
       reason === "overflow" && !this.#config.suppressEnvoyHeaders,
     );

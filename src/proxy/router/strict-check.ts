@@ -23,6 +23,7 @@ export function strictCheck(names: readonly string[], headers: HeaderMap): Local
       body: `invalid header '${name}' with value '${value}'`,
       details: `request_headers_failed_strict_check{${name}}`,
       flags: ResponseFlag.InvalidEnvoyRequestHeaders,
+      close: true,
     };
   }
   return undefined;

@@ -31,15 +31,17 @@ export class VirtualHost {
     this.#tlsRedirect = config.requireTls === 0 ? undefined : tlsRedirect(config);
   }
 
+  /** Undefined also for requests without x-forwarded-proto, as in Envoy: the connection manager sets it. */
   match(headers: HeaderMap, random: number): RouteEntry | undefined {
-    if (this.#tlsRedirect !== undefined && this.#mustRedirect(headers)) return this.#tlsRedirect;
+    const proto = headers.getId(X_FORWARDED_PROTO);
+    if (proto === undefined || proto === "") return undefined;
+    if (this.#tlsRedirect !== undefined && this.#mustRedirect(headers, proto)) return this.#tlsRedirect;
     const route = this.#routes.find(headers, random);
     if (route === undefined) return undefined;
     return route.weighted === undefined ? route.entry : route.weighted.choose(headers, random);
   }
 
-  #mustRedirect(headers: HeaderMap): boolean {
-    const proto = headers.getId(X_FORWARDED_PROTO);
+  #mustRedirect(headers: HeaderMap, proto: string): boolean {
     if (proto === "https") return false;
     if (this.#requireTls === ALL) return true;
     return this.#requireTls === EXTERNAL_ONLY && headers.getId(X_ENVOY_INTERNAL) !== "true";
