@@ -42,7 +42,8 @@ const rdsListener = (name: string) =>
   );
 const routes = (cluster: string) => pack("envoy.config.route.v3.RouteConfiguration", routesTo(cluster));
 
-function begin(t: TestContext, port: number): Promise<ProxyServer> {
+/** @param dynamic dynamic_resources; all over ADS by default */
+function begin(port: number, dynamic?: object): Promise<ProxyServer> {
   const directory = tempDir("ads");
   const config = {
     node: { id: "n", cluster: "c" },
@@ -52,7 +53,7 @@ function begin(t: TestContext, port: number): Promise<ProxyServer> {
         { ...staticCluster("xds", port), typed_extension_protocol_options: { [HTTP_OPTIONS]: HTTP2 } },
       ],
     },
-    dynamic_resources: {
+    dynamic_resources: dynamic ?? {
       cds_config: ADS,
       lds_config: ADS,
       ads_config: {
@@ -96,7 +97,7 @@ function refused(address: string): Promise<boolean> {
 test("startProxy() asks for clusters, endpoints, listeners, routes in this order and serves", async (t) => {
   const ads = await ScriptedAdsServer.start(t);
   const [one, two] = [await upstream(t, "one"), await upstream(t, "two")];
-  const starting = begin(t, ads.port);
+  const starting = begin(ads.port);
   const expect = async (kind: keyof typeof XDS_TYPES, version: string, names: string[] = []) => {
     const request = await ads.next();
     assert.deepEqual(
@@ -157,4 +158,38 @@ test("startProxy() asks for clusters, endpoints, listeners, routes in this order
   // A lost server changes nothing.
   ads.close();
   assert.equal(await get(address), "200 two");
+});
+
+test("startProxy() opens a stream of its own for a gRPC source of one type", async (t) => {
+  const server = await ScriptedAdsServer.start(t);
+  const grpc = {
+    resource_api_version: "V3",
+    api_config_source: {
+      api_type: "GRPC",
+      transport_api_version: "V3",
+      grpc_services: [{ envoy_grpc: { cluster_name: "xds" } }],
+    },
+  };
+  const starting = begin(server.port, { lds_config: grpc });
+  const request = await server.next();
+  assert.equal(request.typeUrl, XDS_TYPES.lds.typeUrl);
+  const answers = pack("envoy.config.listener.v3.Listener", listener("l", { route_config: routesTo("xds") }));
+  server.send("lds", "1", "a", [answers]);
+  assert.equal((await server.next()).versionInfo, "1");
+  const proxy = await starting;
+  t.after(() => proxy.close());
+  assert.equal(await get(proxy.listeners()[0]!.address, "/direct"), "200 hi");
+
+  // A field without support is refused by name; the listener before it goes on.
+  const other = listener("m", { route_config: routesTo("xds") }) as { freebind?: boolean };
+  server.send("lds", "2", "b", [
+    answers,
+    pack("envoy.config.listener.v3.Listener", { ...other, freebind: true }),
+  ]);
+  const nack = await server.next();
+  assert.match(
+    nack.errorDetail!.message,
+    /^Error adding\/updating listener\(s\) m: field "freebind" of .* is not supported/,
+  );
+  assert.equal(await get(proxy.listeners()[0]!.address, "/direct"), "200 hi");
 });

@@ -95,7 +95,12 @@ function completeNode(bootstrap: Bootstrap, options: ProxyOptions): void {
     const [major, minor, patch] = ENVOY_VERSION.split(".").map(Number);
     const value = create("envoy.config.core.v3.BuildVersion", {
       version: { majorNumber: major!, minorNumber: minor!, patch: patch! },
-      metadata: { "weft.version": WEFT_VERSION, "build.type": "RELEASE" },
+      metadata: {
+        "revision.sha": `weft-${WEFT_VERSION}`,
+        "revision.status": "Clean",
+        "build.type": "RELEASE",
+        "ssl.version": "OpenSSL",
+      },
     });
     node.userAgentVersionType = { case: "userAgentBuildVersion", value };
   }

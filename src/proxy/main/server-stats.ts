@@ -26,6 +26,7 @@ export function declareServerStats(merged: MergedStats, concurrency: number): vo
   for (let i = 0; i < concurrency; i++) {
     merged.declare(`server.worker_${i}.watchdog_miss`, "counter");
     merged.declare(`server.worker_${i}.watchdog_mega_miss`, "counter");
+    merged.declare(`thread_local_cluster_manager.worker_${i}.clusters_inflated`, "gauge");
   }
 }
 
