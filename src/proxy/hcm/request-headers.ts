@@ -24,13 +24,14 @@ const VIA = knownHeaderId("via");
 /** Trusted only from the edge inwards. */
 const EDGE_ONLY = [
   "x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
+  "x-envoy-original-path", "x-envoy-original-host",
 ].map(knownHeaderId); // prettier-ignore
 /** Removed from every request that is not internal. */
 const INTERNAL_ONLY = [
   "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries",
   "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
   "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-expected-rq-timeout-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
-  "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-original-path", "x-envoy-original-host",
+  "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout",
 ].map(knownHeaderId); // prettier-ignore
 
 /**
@@ -58,6 +59,7 @@ export function mutateRequestHeaders(
   if (config.useRemoteAddress) setForwarded(headers, connection, config);
   if (!headers.hasId(FORWARDED_PROTO)) headers.addId(FORWARDED_PROTO, connection.tls ? "https" : "http");
   if (config.via !== "") headers.appendId(VIA, config.via, ", ");
+  if (config.scheme !== "") headers.setId(FORWARDED_PROTO, config.scheme);
   headers.scheme =
     config.scheme !== ""
       ? config.scheme
@@ -155,7 +157,9 @@ function addressFromRight(forwarded: string, skip: number): { ip: string; only: 
 function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: HcmConfig): void {
   if (!config.skipXffAppend) {
     const peer = connection.directRemoteIp;
-    headers.appendId(FORWARDED_FOR, isLoopback(peer) ? config.context.localIp : peer);
+    const own = isLoopback(peer) ? config.context.localIp : peer;
+    if (headers.getId(FORWARDED_FOR) === "") headers.setId(FORWARDED_FOR, own);
+    else headers.appendId(FORWARDED_FOR, own);
   }
   if (config.xffTrustedHops === 0 || !headers.hasId(FORWARDED_PROTO))
     headers.setId(FORWARDED_PROTO, connection.tls ? "https" : "http");
