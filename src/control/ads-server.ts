@@ -5,7 +5,7 @@ import {
   type MethodDefinition,
   type ServerDuplexStream,
 } from "@grpc/grpc-js";
-import { create, decode, encode } from "../proto/registry.ts";
+import { decode, encode } from "../proto/registry.ts";
 import { AdsSession, nodeIdentity, servedType, type DiscoveryRequest } from "./ads-session.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
 import type { ResourceTypeName } from "./resource.ts";
@@ -13,8 +13,6 @@ import { NodeRefused, type SnapshotBuilder } from "./snapshot.ts";
 import type { SourceLog } from "./source.ts";
 import type { TypeResponse } from "./subscription.ts";
 import type { NodeIdentity } from "./views/view.ts";
-
-const RESPONSE = "envoy.service.discovery.v3.DiscoveryResponse";
 
 type Call = ServerDuplexStream<DiscoveryRequest, Buffer>;
 
@@ -212,8 +210,7 @@ export class AdsServer {
 
   #send(call: Call, { resources, version, nonce }: TypeResponse): void {
     this.#options.metrics.pushes.add(1, { type: resources.type });
-    const last = encode(RESPONSE, create(RESPONSE, { nonce }));
-    call.write(Buffer.concat([resources.encoded(version), last]));
+    call.write(resources.encode(version, nonce));
   }
 
   #refuse(call: Call, error: unknown): void {

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { toJson, type MessageOf } from "../proto/registry.ts";
-import { RESOURCE_TYPES, typeUrl, type Resource, type ResourceTypeName } from "./resource.ts";
+import { RESOURCE_TYPES, typeUrl, type ResourceTypeName } from "./resource.ts";
 import type { ResourceSet } from "./resource-set.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { Subscription, type TypeResponse } from "./subscription.ts";
@@ -119,7 +119,7 @@ export class AdsSession {
   #clustersSent(clusters: ResourceSet): void {
     const before = this.#sentClusters;
     this.#sentClusters = clusters;
-    const changed = Array.from(clusters.resources).some((each: Resource) => {
+    const changed = clusters.resources.some((each) => {
       const known = before?.get(each.name);
       return known !== undefined && known.version !== each.version;
     });

@@ -107,7 +107,7 @@ function restAnswer(type: ResourceTypeName, request: DiscoveryRequest, snapshot:
   // Through bytes, so that what REST clients see is exactly what the streams carry.
   return toJson(
     "envoy.service.discovery.v3.DiscoveryResponse",
-    decode("envoy.service.discovery.v3.DiscoveryResponse", wanted.encoded(wanted.version)),
+    decode("envoy.service.discovery.v3.DiscoveryResponse", wanted.encode(wanted.version, "")),
   );
 }
 

@@ -1,42 +1,50 @@
 import { create, encode } from "../proto/registry.ts";
 import { hash, typeUrl, type Resource, type ResourceTypeName } from "./resource.ts";
 
+const RESPONSE = "envoy.service.discovery.v3.DiscoveryResponse";
+
 /**
  * Resources of one type under one version. Sets are shared by all who get them, so what follows from a set (its
- * version, the part that some names select, its encoded form) is worked out once and not per node.
+ * version, the part that some names select, its encoded form) is worked out once and not per node. A set may stand on
+ * another one and add to it: what one node alone has costs only itself.
  */
 export class ResourceSet {
   readonly type: ResourceTypeName;
-  readonly #byName: ReadonlyMap<string, Resource>;
+  readonly #base: ResourceSet | undefined;
+  readonly #own: ReadonlyMap<string, Resource>;
   readonly #selections = new Map<string, ResourceSet>();
   readonly #changes = new WeakMap<ResourceSet, ResourceSet>();
   #version: string | undefined;
-  #encoded: { version: string; bytes: Uint8Array } | undefined;
+  #body: Uint8Array | undefined;
 
-  constructor(type: ResourceTypeName, resources: Iterable<Resource>) {
+  /** Resources that `base` has already are left out. */
+  constructor(type: ResourceTypeName, resources: Iterable<Resource>, base?: ResourceSet) {
     this.type = type;
-    const sorted = [...resources].sort((a, b) => (a.name < b.name ? -1 : 1));
-    this.#byName = new Map(sorted.map((each) => [each.name, each]));
+    this.#base = base;
+    const sorted = [...resources]
+      .filter((each) => base?.get(each.name) === undefined)
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#own = new Map(sorted.map((each) => [each.name, each]));
   }
 
   get size(): number {
-    return this.#byName.size;
+    return this.#own.size + (this.#base?.size ?? 0);
   }
 
-  /** In order of name. */
-  get resources(): Iterable<Resource> {
-    return this.#byName.values();
+  get resources(): Resource[] {
+    return [...(this.#base?.resources ?? []), ...this.#own.values()];
   }
 
   get(name: string): Resource | undefined {
-    return this.#byName.get(name);
+    return this.#own.get(name) ?? this.#base?.get(name);
   }
 
-  /** Equal sets have equal versions, on every replica. */
+  /** Equal content has equal versions, on every replica. */
   get version(): string {
-    this.#version ??= hash(
-      Array.from(this.#byName.values(), (each) => `${each.name}=${each.version}`).join("\n"),
-    );
+    if (this.#version === undefined) {
+      const lines = Array.from(this.#own.values(), (each) => `${each.name}=${each.version}`);
+      this.#version = hash([...(this.#base === undefined ? [] : [this.#base.version]), ...lines].join("\n"));
+    }
     return this.#version;
   }
 
@@ -44,7 +52,7 @@ export class ResourceSet {
   select(names: ReadonlySet<string>, key: string): ResourceSet {
     let selection = this.#selections.get(key);
     if (selection === undefined) {
-      const found = [...names].flatMap((name) => this.#byName.get(name) ?? []);
+      const found = [...names].flatMap((name) => this.get(name) ?? []);
       selection = found.length === this.size ? this : new ResourceSet(this.type, found);
       this.#selections.set(key, selection);
     }
@@ -55,34 +63,39 @@ export class ResourceSet {
   changesSince(before: ResourceSet): ResourceSet {
     let changes = this.#changes.get(before);
     if (changes === undefined) {
-      const all = [...this.#byName.values()];
-      changes = new ResourceSet(
-        this.type,
-        all.filter((each) => before.get(each.name)?.version !== each.version),
-      );
+      const changed = this.resources.filter((each) => before.get(each.name)?.version !== each.version);
+      changes = new ResourceSet(this.type, changed);
       this.#changes.set(before, changes);
     }
     return changes;
   }
 
-  /** This set and what of `other` it lacks. */
-  plus(other: Iterable<Resource>): ResourceSet {
-    const more = [...other].filter((each) => !this.#byName.has(each.name));
-    return more.length === 0 ? this : new ResourceSet(this.type, [...this.#byName.values(), ...more]);
+  /** This set and what of `others` it lacks. */
+  plus(others: readonly Resource[]): ResourceSet {
+    const set = new ResourceSet(this.type, others, this);
+    return set.size === this.size ? this : set;
   }
 
-  /** As a DiscoveryResponse under a version, without a nonce: a nonce is one more field at its end. */
-  encoded(version: string): Uint8Array {
-    if (this.#encoded?.version !== version) {
-      const url = typeUrl(this.type);
-      const message = create("envoy.service.discovery.v3.DiscoveryResponse", {
-        typeUrl: url,
-        versionInfo: version,
-        resources: Array.from(this.#byName.values(), (each) => ({ typeUrl: url, value: each.bytes })),
-        controlPlane: { identifier: "weft-control" },
-      });
-      this.#encoded = { version, bytes: encode("envoy.service.discovery.v3.DiscoveryResponse", message) };
-    }
-    return this.#encoded.bytes;
+  /** As a DiscoveryResponse. Only what differs from node to node is encoded anew. */
+  encode(version: string, nonce: string): Buffer {
+    const rest = create(RESPONSE, {
+      typeUrl: typeUrl(this.type),
+      versionInfo: version,
+      nonce,
+      controlPlane: { identifier: "weft-control" },
+    });
+    // Messages that stand one after the other are one message with the fields of all.
+    return Buffer.concat([...this.#bodies(), encode(RESPONSE, rest)]);
+  }
+
+  #bodies(): Uint8Array[] {
+    const url = typeUrl(this.type);
+    this.#body ??= encode(
+      RESPONSE,
+      create(RESPONSE, {
+        resources: Array.from(this.#own.values(), (each) => ({ typeUrl: url, value: each.bytes })),
+      }),
+    );
+    return this.#base === undefined ? [this.#body] : [...this.#base.#bodies(), this.#body];
   }
 }

@@ -12,7 +12,7 @@ function resources(...entries: [name: string, version: string][]): ResourceSet {
 }
 
 const names = (response: TypeResponse | undefined) =>
-  response && Array.from(response.resources.resources, (each) => each.name);
+  response && response.resources.resources.map((each) => each.name);
 
 const first = (names: string[] = []) => ({
   versionInfo: "",
