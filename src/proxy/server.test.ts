@@ -210,3 +210,25 @@ test("startProxy() replaces a worker that crashed", async (t) => {
   await waitUntil("it came true", async () => !(await refused(address)));
   assert.equal((await get(address, "/direct")).body, "hi");
 });
+
+test("startProxy() says why workers cannot start", async () => {
+  const directory = tempDir("broken");
+  const manifest = join(directory, "manifest.ts");
+  writeFileSync(
+    manifest,
+    `import { isMainThread } from "node:worker_threads";
+    import { extensions as all } from ${JSON.stringify(new URL("../extensions/index.ts", import.meta.url).href)};
+    if (!isMainThread) throw new Error("broken on purpose");
+    export const extensions = all;`,
+  );
+  const options = {
+    ...defaultOptions(),
+    concurrency: 1,
+    logPath: join(directory, "log"),
+    configYaml: "node: {id: node1}",
+  };
+  await assert.rejects(
+    startProxy(options, { manifest: `file://${manifest}` }),
+    /worker 0 cannot start: .*broken on purpose/s,
+  );
+});

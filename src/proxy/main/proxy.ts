@@ -63,7 +63,9 @@ export class Proxy {
   readonly #exit = Promise.withResolvers<number>();
   #phase: "PRE_INITIALIZING" | "INITIALIZING" | "LIVE" = "PRE_INITIALIZING";
   #healthcheckFailed = false;
+  /** New connections are refused, or will be: /ready says so. */
   #draining = false;
+  #shuttingDown = false;
   #closing = false;
 
   /** Starts the workers. Throws an Error if the runtime's layers cannot be read. */
@@ -188,7 +190,8 @@ export class Proxy {
   /** Stops accepting, lets open connections finish, then closes. A second call closes at once. */
   drain(): void {
     const { options, log } = this.#setup;
-    if (this.#draining || this.#phase !== "LIVE") return void this.close();
+    if (this.#shuttingDown || this.#phase !== "LIVE") return void this.close();
+    this.#shuttingDown = true;
     this.#draining = true;
     this.#setDrainState();
     this.#pool.broadcast({ kind: "stop-listening", inboundOnly: false });

@@ -44,6 +44,8 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    // Who starts the proxy looks at it later.
+    this.#allReady.promise.catch(() => undefined);
     for (let index = 0; index < options.init.concurrency; index++) {
       const slot = {
         index,
@@ -62,7 +64,7 @@ export class WorkerPool {
     return this.#slots.length;
   }
 
-  /** Resolves when every worker was ready once. */
+  /** Resolves when every worker was ready once; rejects if one dies before that. */
   get ready(): Promise<void> {
     return this.#allReady.promise;
   }
@@ -135,11 +137,15 @@ export class WorkerPool {
   }
 
   #onExit(slot: Slot, thread: string, reason: string): void {
+    const wasReady = slot.ready;
     slot.worker = undefined;
     slot.ready = false;
     this.#options.stats.retire(thread);
     if (this.#stopping) return;
     const { clock, log } = this.#options;
+    if (!wasReady && slot.generation === 1) {
+      this.#allReady.reject(new Error(`worker ${slot.index} cannot start: ${reason}`));
+    }
     if (clock.now() - slot.startedAt > QUIET) slot.backoff = RESTART_MIN;
     log.critical("main", `worker ${slot.index} crashed, replacing it in ${slot.backoff} ms: ${reason}`);
     this.#options.onCrash(slot.index, reason);
