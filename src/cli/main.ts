@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../base/load-config.ts";
@@ -43,6 +44,8 @@ function endWithParent(): void {
   process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));
   process.stdin.on("error", () => process.kill(process.pid, "SIGTERM"));
   process.stdin.resume();
+  // A pipe is a socket, and an open one must not keep us from ending by ourselves.
+  (process.stdin as Partial<Socket>).unref?.();
 }
 
 function report(error: unknown): number {
