@@ -109,6 +109,8 @@ const schema = z.strictObject({
     /** Requests that each upstream gets at least and at most, where chance decides. */
     spread: z.record(z.string(), z.tuple([z.number(), z.number()])).optional(),
   }),
+  /** A field or operator that ours does not support yet: ours must refuse the configuration by this name. */
+  unsupported: z.string().optional(),
   /** A wanted difference: ours must meet this instead of being equal to real Envoy. */
   deviates: z
     .strictObject({
@@ -122,6 +124,8 @@ const schema = z.strictObject({
     .strictObject({
       client: z.boolean().default(true),
       upstream: z.boolean().default(true),
+      /** Whether the client's connections must have the same fate. */
+      fate: z.boolean().default(true),
       /** Sort header lines before comparing. */
       unordered: z.boolean().default(false),
       /** Sort all lines: for what may come in any order, as answers of hosts picked from a random start. */

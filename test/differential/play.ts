@@ -11,8 +11,9 @@ import type { Case, Step } from "./case.ts";
 import type { CaseUpstream } from "./upstreams.ts";
 
 const RESPONSE_TIMEOUT_MS = 4000;
-/** Enough for a changed file to be noticed and put to use. */
-const RELOAD_MS = 400;
+/** From counting an update to serving it. */
+const APPLY_MS = 150;
+const RELOAD_TIMEOUT_MS = 3000;
 const QUIET_TIMEOUT_MS = 1500;
 /** An error reply may keep its connection for Envoy's delayed close of one second. */
 const CLOSE_TIMEOUT_MS = 3000;
@@ -64,10 +65,7 @@ export async function play(
         continue;
       }
       if (step.write !== undefined) {
-        const text = fileText(step.write.content, entry, environment);
-        writeFileSync(join(environment.folder, "new"), text);
-        renameSync(join(environment.folder, "new"), join(environment.folder, step.write.file));
-        await sleep(step.pause ?? RELOAD_MS);
+        await replaceFile(step.write, entry, proxy, environment);
         continue;
       }
       const connection = connections.get(step.conn) ?? (await open(port, entry));
@@ -114,6 +112,25 @@ async function playStep(step: Step, connection: OpenConnection, notes: string[])
     notes.push(`timed out: connection ${step.conn} waits for ${read}`);
   if (step.close === true) connection.client.close();
   if (step.reset === true) connection.client.reset();
+}
+
+/** Replaces a file by an atomic move and waits until the proxy has counted an update, good or bad. */
+async function replaceFile(
+  write: NonNullable<Step["write"]>,
+  entry: Case,
+  proxy: RunningProxy,
+  environment: CaseEnvironment,
+): Promise<void> {
+  const updates = async (): Promise<string> => {
+    const stats = await proxy.stats(entry.dedicated ? "update_" : `${entry.id}.*update_`);
+    return [...stats].filter(([name]) => /update_(success|rejected|failure)$/.test(name)).join();
+  };
+  const before = await updates();
+  writeFileSync(join(environment.folder, "new"), fileText(write.content, entry, environment));
+  renameSync(join(environment.folder, "new"), join(environment.folder, write.file));
+  const deadline = performance.now() + RELOAD_TIMEOUT_MS;
+  while ((await updates()) === before && performance.now() < deadline) await sleep(30);
+  await sleep(APPLY_MS);
 }
 
 async function waitForRead(read: number | string, connection: OpenConnection): Promise<boolean> {

@@ -26,7 +26,8 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
   const sections: string[] = [];
   if (entry.compare.client) {
     for (const client of seen.clients) {
-      sections.push(`== connection ${client.name}: ${client.fate}`, ...messageLines(entry, client.messages));
+      const fate = entry.compare.fate ? client.fate : "any";
+      sections.push(`== connection ${client.name}: ${fate}`, ...messageLines(entry, client.messages));
       if (client.rest !== "") sections.push("unread:", ...bodyLines(client.rest));
     }
   }

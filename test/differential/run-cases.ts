@@ -29,12 +29,14 @@ interface Prepared extends CaseEnvironment {
  */
 export async function runCases(kind: ProxyKind, cases: readonly Case[]): Promise<Map<Case, CaseResult>> {
   const results = new Map<Case, CaseResult>();
-  const shared = cases.filter((entry) => entry.kind === "play" && !entry.dedicated);
+  const refused = (entry: Case): boolean => kind === "weft" && entry.unsupported !== undefined;
+  const played = cases.filter((entry) => entry.kind === "play" && !refused(entry));
+  const shared = played.filter((entry) => !entry.dedicated);
   const budget = { starts: START_BUDGET };
   await runShared(kind, shared, results, budget);
-  const alone = cases.filter((entry) => entry.kind === "play" && entry.dedicated);
+  const alone = played.filter((entry) => entry.dedicated);
   await limited(alone, 3, (entry) => runShared(kind, [entry], results, budget));
-  const validated = cases.filter((entry) => entry.kind === "validate");
+  const validated = cases.filter((entry) => entry.kind === "validate" || refused(entry));
   await limited(validated, 2, async (entry) => void results.set(entry, await validate(kind, entry)));
   return results;
 }

@@ -12,6 +12,7 @@ export function verdict(entry: Case, envoy: CaseResult, ours: CaseResult | undef
     return `Real Envoy does not do what the case expects:\n${sanity.join("\n")}\n${envoy.record.lines.join("\n")}`;
   }
   if (ours === undefined) return undefined;
+  if (entry.unsupported !== undefined) return refusalVerdict(entry.unsupported, ours);
   if ("error" in ours) return `Weft could not play this case: ${ours.error}`;
   if (entry.kind === "validate") {
     const problems = refusalProblems(entry, ours.record);
@@ -25,6 +26,14 @@ export function verdict(entry: Case, envoy: CaseResult, ours: CaseResult | undef
     return `Weft does not do what the case expects:\n${unmet.join("\n")}`;
   if (difference.length === 0) return undefined;
   return `Weft differs from real Envoy (- Envoy, + Weft):\n${difference.join("\n")}`;
+}
+
+/** A configuration that is not supported must be refused by name, never taken silently. */
+function refusalVerdict(name: string, ours: CaseResult): string | undefined {
+  const text = "error" in ours ? ours.error : ours.record.lines.join("\n");
+  if (text.startsWith("exit code 0"))
+    return `Weft takes ${name} now: compare it, remove "unsupported" from the case.`;
+  return text.includes(name) ? undefined : `Weft does not refuse ${name} by name:\n${text}`;
 }
 
 function deviationVerdict(wanted: NonNullable<Case["deviates"]>, record: CaseRecord): string | undefined {
