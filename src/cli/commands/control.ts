@@ -198,7 +198,11 @@ async function call(api: string, path: string, method = "GET"): Promise<Response
   } catch {
     throw new Error(`Cannot reach the control plane at ${api}: is it running? Name another with --api`);
   }
-  if (!response.ok) throw new Error(`${api}${path} answers ${response.status}: ${await response.text()}`);
+  if (!response.ok) {
+    const text = await response.text();
+    const reason = text.startsWith("{") ? (JSON.parse(text) as { error?: string }).error : undefined;
+    throw new Error(reason ?? `${new URL(path, api)} answers ${response.status}: ${text}`);
+  }
   return response;
 }
 
