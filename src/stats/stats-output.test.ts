@@ -7,6 +7,7 @@ import { StatStore } from "./stat-store.ts";
 import { CLUSTER_STATS } from "./stat-names/cluster.ts";
 import { declareStats } from "./stat-names/stat-names.ts";
 import { ALL_STATS, selectStats, type StatsSource } from "./stats-query.ts";
+import { TagExtractor } from "./tag-extractor.ts";
 import { extractTags } from "./tags.ts";
 import { statsText } from "./text.ts";
 
@@ -59,6 +60,35 @@ function source(texts: ReadonlyMap<string, string> = new Map()): StatsSource {
   const intervals = new Map(merged.usedHistograms());
   return { texts, chunks: () => merged.chunks(), interval: (name) => intervals.get(name) };
 }
+
+test("TagExtractor.extract() gives the labels in Envoy's order", () => {
+  const extractor = new TagExtractor([]);
+  const line = (name: string): string => {
+    const { name: family, labels } = extractor.extract(name);
+    return `${family}{${labels}}`;
+  };
+  const expected = {
+    "cluster.b.ext_authz.pre.ok": 'cluster.ext_authz.ok{envoy_cluster_name="b",envoy_ext_authz_prefix="pre"}',
+    "cluster.b.ext_authz.ok": 'cluster.ext_authz.ok{envoy_cluster_name="b"}',
+    "cluster.b.endpoint.127.0.0.1_80.rq_total":
+      'cluster.endpoint.rq_total{envoy_cluster_name="b",envoy_endpoint_address="127.0.0.1:80"}',
+    "http.in.ext_authz.pre.ok":
+      'http.ext_authz.ok{envoy_ext_authz_prefix="pre",envoy_http_conn_manager_prefix="in"}',
+    "http.in.rbac.rsp.policy.p1.allowed":
+      'http.rbac.policy.allowed{envoy_rbac_policy_name="p1",envoy_rbac_http_prefix="rsp",' +
+      'envoy_http_conn_manager_prefix="in"}',
+    "listener.[__1]_80.ssl.curves.X25519":
+      'listener.ssl.curves{envoy_ssl_curve="X25519",envoy_listener_address="[__1]_80"}',
+    "connection_limit.c.limited_connections":
+      'connection_limit.limited_connections{envoy_connection_limit_prefix="c"}',
+    "proxy_proto.p.versions.v2.found":
+      'proxy_proto.found{envoy_proxy_protocol_prefix="p",envoy_proxy_protocol_version="2"}',
+    "nrb.rbac.allowed": 'rbac.allowed{envoy_rbac_prefix="nrb"}',
+    "vhost.vh.route.rt.upstream_rq_2xx":
+      'vhost.route.upstream_rq_xx{envoy_response_code_class="2",envoy_virtual_host="vh",envoy_route="rt"}',
+  };
+  for (const [name, labelled] of Object.entries(expected)) assert.equal(line(name), labelled);
+});
 
 test("statsText() prints texts, numbers, histograms", () => {
   const texts = new Map([["cluster_manager.cds.version_text", "v1"]]);

@@ -7,13 +7,20 @@ export interface Labelled {
   readonly labels: string;
 }
 
+/** What stands in labels before and after the cluster's name. */
+interface Ending {
+  readonly name: string;
+  readonly before: string;
+  readonly after: string;
+}
+
 /**
  * Extracts tags from the names of one scrape. A hundred names of every cluster end alike, so what the rules make of an
  * ending is worked out once.
  */
 export class TagExtractor {
   readonly #fixed: string;
-  readonly #endings = new Map<string, { readonly name: string; readonly labels: string }>();
+  readonly #endings = new Map<string, Ending>();
   /** Labels of the cluster that was asked for last; its names share one string. */
   #cluster = "";
   #clusterLabels = "";
@@ -32,18 +39,17 @@ export class TagExtractor {
     let known = this.#endings.get(ending);
     if (known === undefined) {
       const { name, tags } = extractTags(`cluster.x.${ending}`);
-      const others = tags.filter(([tag]) => tag !== "envoy.cluster_name");
-      known = { name, labels: joined(this.#fixed, others) };
+      const at = tags.findIndex(([tag]) => tag === "envoy.cluster_name");
+      const before = joined(this.#fixed, tags.slice(0, at));
+      const after = joined("", tags.slice(at + 1));
+      known = { name, before: before === "" ? "" : `${before},`, after: after === "" ? "" : `,${after}` };
       this.#endings.set(ending, known);
     }
     if (cluster !== this.#cluster) {
       this.#cluster = cluster;
       this.#clusterLabels = label("envoy.cluster_name", cluster);
     }
-    return {
-      name: known.name,
-      labels: known.labels === "" ? this.#clusterLabels : `${known.labels},${this.#clusterLabels}`,
-    };
+    return { name: known.name, labels: known.before + this.#clusterLabels + known.after };
   }
 
   #slow(fullName: string): Labelled {

@@ -93,7 +93,10 @@ export interface AdminHost {
   endpointResources(): readonly ResourceStatus<MessageOf<"envoy.config.endpoint.v3.ClusterLoadAssignment">>[];
   /** Last accepted version per type, e.g. for clusters and listeners. */
   typeVersion(type: "clusters" | "listeners"): string;
-  /** Elements of /certs as JSON of envoy.admin.v3.Certificate; none if absent. */
+  /**
+   * Elements of /certs as JSON of envoy.admin.v3.Certificate, one per TLS context: {"ca_cert": [], "cert_chain": [{"path",
+   * "serial_number", "subject_alt_names", "days_until_expiration", "valid_from", "expiration_time"}]}; none if absent.
+   */
   certificates?(): readonly unknown[];
   /** Targets that initialisation waits for. */
   initTargets(): readonly { readonly name: string; readonly targets: readonly string[] }[];
