@@ -201,7 +201,7 @@ async function call(api: string, path: string, method = "GET"): Promise<Response
   if (!response.ok) {
     const text = await response.text();
     const reason = text.startsWith("{") ? (JSON.parse(text) as { error?: string }).error : undefined;
-    throw new Error(reason ?? `${new URL(path, api)} answers ${response.status}: ${text}`);
+    throw new Error(reason ?? `${api}${path} answers ${response.status}: ${text}`);
   }
   return response;
 }
