@@ -33,7 +33,8 @@ export function normalise(text: string, entry: Case, variables: Variables): stri
   return out;
 }
 
-/** The time left shrinks with each attempt by an unpredictable back-off, so steps of a quarter second are enough. */
+/** The time left shrinks with each attempt by an unpredictable back-off, so coarse steps are enough. */
 function roundedTimeout(ms: number): number {
-  return Math.ceil(ms / 250) * 250;
+  const step = ms > 2000 ? 1000 : 250;
+  return Math.ceil(ms / step) * step;
 }

@@ -18,7 +18,10 @@ export interface CaseRecord {
 export function toRecord(entry: Case, seen: Observation, variables: Variables): CaseRecord {
   const upstreams = seen.upstreams.map((upstream) => ({
     name: upstream.name,
-    connections: upstream.connections.map(({ received, fate }) => ({ ...requestsOf(received), fate })),
+    // When a proxy opens a connection that it then does not use is its own affair.
+    connections: upstream.connections
+      .filter(({ received }) => received !== "")
+      .map(({ received, fate }) => ({ ...requestsOf(received), fate })),
   }));
   const requestsByUpstream = new Map(
     upstreams.map(({ name, connections }) => [name, connections.flatMap(({ messages }) => messages).length]),
