@@ -11,6 +11,11 @@ const OWNED = 3;
 
 const FIRST_CAPACITY = 32;
 
+/** What `HeaderMap.visit` calls for each line. */
+export interface HeaderVisitor {
+  onHeader(id: HeaderId, name: string, value: string): void;
+}
+
 /**
  * The headers of one request, response or trailer section, in order. Names are lower case.
  *
@@ -134,6 +139,12 @@ export class HeaderMap {
       if (this.#states[i] !== REMOVED) visit(this.#name(i), this.#value(i));
   }
 
+  /** Codec side: `forEach` with ids, for visitors that live longer than one call. */
+  visit(visitor: HeaderVisitor): void {
+    for (let i = 0; i < this.#count; i++)
+      if (this.#states[i] !== REMOVED) visitor.onHeader(this.#ids[i]!, this.#name(i), this.#value(i));
+  }
+
   /** Appends a line, even if there is one of that name. */
   add(name: string, value: string): void {
     this.#push(headerId(name), name, value);
@@ -142,6 +153,11 @@ export class HeaderMap {
   /** `add` for a well-known name. */
   addId(id: HeaderId, value: string): void {
     this.#push(id, HEADER_NAMES[id]!, value);
+  }
+
+  /** `add` for a name that is not well known. */
+  addUnknown(name: string, value: string): void {
+    this.#push(0, name, value);
   }
 
   /** Sets the one value of a header: in place of the first line of that name, else at the end; ":path", "host" and the like set the pseudo field. */

@@ -75,12 +75,26 @@ export interface CodecStream extends StreamSink {
   readonly wireBytesSent: number;
 }
 
+/** `ByteSink.writeBytes` copies at once what is not longer than this. */
+export const COPIED_WRITE = 4096;
+
+/** Something that has bytes of its own to write at the end of a turn. */
+export interface TurnWriter {
+  /** Passes them to the sink now. */
+  flush(): void;
+}
+
 /** Where a codec writes. Implemented by net/connection.ts; a test can pass an array. */
 export interface ByteSink {
   /** Queues latin1 text. Written at the end of the turn, together with what else is queued. */
   writeText(text: string): void;
-  /** Queues bytes that stay valid until the end of the turn. Returns false above the high watermark. */
+  /**
+   * Queues bytes that stay valid until the end of the turn; up to COPIED_WRITE of them are copied before the call returns.
+   * Returns false above the high watermark.
+   */
   writeBytes(bytes: Buffer): boolean;
+  /** Asks for one `writer.flush()` before this turn's write. Without it a codec writes at the end of each call. */
+  atTurnEnd?(writer: TurnWriter): void;
   /** Stops reading from the peer. Counted: as many resumes as pauses are needed. */
   pauseReading(): void;
   resumeReading(): void;

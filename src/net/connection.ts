@@ -1,6 +1,6 @@
 import { connect as netConnect, type NetConnectOpts, type Socket } from "node:net";
 import { latin1 } from "../base/latin1.ts";
-import type { ByteSink } from "../http/stream.ts";
+import { COPIED_WRITE, type ByteSink, type TurnWriter } from "../http/stream.ts";
 import { READ_BUFFER_SIZE, type NetContext } from "./net-context.ts";
 import type { Flushable } from "./write-turn.ts";
 
@@ -18,8 +18,6 @@ export interface ConnectionHandler {
   onClose(error: string): void;
 }
 
-/** Bytes up to this length go into the text of a write: one short string is cheaper than a vector of two. */
-const TEXT_LIMIT = 4096;
 /** Queued bytes that are written at once instead of at the end of the turn. */
 const FLUSH_LIMIT = 65_536;
 
@@ -44,6 +42,7 @@ export class Connection implements ByteSink, Flushable {
   #ended = false;
   #error = "";
   #ownBuffer: Buffer | null = null;
+  #writer: TurnWriter | null = null;
   #wantsOwnBuffer = false;
 
   /** Wraps a socket that a listener accepted (`allowHalfOpen` and `noDelay` set there). */
@@ -107,7 +106,8 @@ export class Connection implements ByteSink, Flushable {
 
   writeBytes(bytes: Buffer): boolean {
     if (this.#closed || this.#ended) return false;
-    if (bytes.length <= TEXT_LIMIT) {
+    // One short string is cheaper than a vector of two.
+    if (bytes.length <= COPIED_WRITE) {
       this.#text += latin1(bytes, 0, bytes.length);
     } else {
       this.#chunks ??= [];
@@ -123,8 +123,19 @@ export class Connection implements ByteSink, Flushable {
     return !this.#blocked;
   }
 
+  atTurnEnd(writer: TurnWriter): void {
+    if (this.#closed || this.#ended) return;
+    this.#writer = writer;
+    this.#mark();
+  }
+
   /** Writes what is queued now. Called at the end of the turn; call it only to be earlier than that. */
   flush(): void {
+    const writer = this.#writer;
+    if (writer !== null) {
+      this.#writer = null;
+      writer.flush();
+    }
     this.#dirty = false;
     if (this.#queued === 0 || this.#closed) return;
     const socket = this.socket;

@@ -1,0 +1,492 @@
+import { systemClock } from "../../base/clock.ts";
+import type { HeaderMap } from "../header-map.ts";
+import type { ByteSink, ResetReason } from "../stream.ts";
+import { InboundBudgets, outboundFlood } from "./budgets.ts";
+import {
+  COMPRESSION_ERROR,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  INTERNAL_ERROR,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  STREAM_CLOSED,
+  type ErrorCode,
+} from "./error-code.ts";
+import { fieldSection, MALFORMED, VIOLATION, type SectionKind } from "./field-section.ts";
+import { fieldWriter } from "./field-writer.ts";
+import { DEFAULT_WINDOW, MAX_WINDOW, ReceiveWindow } from "./flow-control.ts";
+import {
+  writeGoAway,
+  writePingAck,
+  writeRstStream,
+  writeSettingsAck,
+  writeWindowUpdate,
+} from "./frame/control.ts";
+import { FrameReader, type FrameHandler } from "./frame/frame-reader.ts";
+import { FRAME_HEADER } from "./frame/frame-type.ts";
+import { FrameWriter } from "./frame/frame-writer.ts";
+import { endHeaders } from "./frame/headers.ts";
+import { writePrologue } from "./frame/prologue.ts";
+import { H2Stream, type StreamOwner } from "./h2-stream.ts";
+import { HpackDecoder } from "./hpack/decoder.ts";
+import { HpackEncoder } from "./hpack/encoder.ts";
+import type { H2Options } from "./options.ts";
+import { Outbound, type OutboundOwner } from "./outbound.ts";
+import { RecentResets } from "./recent-resets.ts";
+import { codeOfReset, resetOfCode } from "./reset-code.ts";
+import { PeerSettings } from "./settings.ts";
+import { CLOSED, LOCAL_CLOSED, REMOTE_CLOSED } from "./state.ts";
+
+/** What differs between server and client. */
+export interface ConnectionSide {
+  readonly isServer: boolean;
+  /** A field block for a stream that is open, or for none. `bytes` must be given to `decode` in any case. */
+  onHeaders(
+    id: number,
+    stream: H2Stream | undefined,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    endStream: boolean,
+  ): void;
+  writeHead(stream: H2Stream, headers: HeaderMap): void;
+  onPingAck(bytes: Buffer, start: number): void;
+  onGoAway(lastStreamId: number, code: ErrorCode): void;
+  /** END_STREAM has been written; the peer's has not come or not been delivered if the stream is not over. */
+  onLocalEnd(stream: H2Stream): void;
+  /** The handler has had the end of the peer's message. */
+  onInboundEnd(stream: H2Stream): void;
+  /** A stream has left the table; `faulty` if the peer reset it or made us reset it. */
+  onStreamOver(stream: H2Stream, faulty: boolean): void;
+  /** The connection failed: GOAWAY is written, the streams know. */
+  onFailure(): void;
+}
+
+/** What both sides of an HTTP/2 connection have in common (RFC 9113 sections 3.4 to 6). */
+export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
+  readonly writer: FrameWriter;
+  readonly encoder: HpackEncoder;
+  readonly peer = new PeerSettings();
+  readonly budgets: InboundBudgets;
+  readonly streamWindow: number;
+  stopped = false;
+  /** Open streams, delivered or not. */
+  activeStreams = 0;
+  /** Highest stream that the peer has opened. */
+  lastPeerStream = 0;
+  /** Highest stream that we have opened. */
+  lastOwnStream = 0;
+  readonly #side: ConnectionSide;
+  readonly #options: H2Options;
+  readonly #decoder: HpackDecoder;
+  readonly #reader: FrameReader;
+  readonly #outbound: Outbound;
+  readonly #window: ReceiveWindow;
+  readonly #writesAtTurnEnd: boolean;
+  #streams: Map<number, H2Stream> | null = null;
+  /** Receiver of the DATA frame under way; null if its bytes are of no use. */
+  #dataStream: H2Stream | null = null;
+  #dataLength = 0;
+  #dataContent = 0;
+  #dataEndsStream = false;
+  #depth = 0;
+  readonly #resets = new RecentResets();
+
+  constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, now: () => number = systemClock.now) {
+    this.#side = side;
+    this.#options = options;
+    this.streamWindow = options.initialStreamWindowSize;
+    this.writer = new FrameWriter(sink);
+    this.#writesAtTurnEnd = sink.atTurnEnd !== undefined;
+    this.encoder = new HpackEncoder(options.hpackTableSize);
+    this.#decoder = new HpackDecoder(options.hpackTableSize);
+    this.budgets = new InboundBudgets(options, now);
+    this.#reader = new FrameReader(this, side.isServer, options.maxHeaderBytes);
+    this.#outbound = new Outbound(this, this.writer, this.encoder, this.budgets);
+    this.#window = new ReceiveWindow(Math.max(options.initialConnectionWindowSize, DEFAULT_WINDOW));
+    this.enter();
+    writePrologue(this.writer, options, side.isServer);
+    this.leave();
+  }
+
+  feed(bytes: Buffer, start: number, end: number): void {
+    if (this.stopped) return;
+    this.#depth++;
+    this.#reader.read(bytes, start, end);
+    this.leave();
+  }
+
+  /** To be called first by whatever writes outside of `feed`; `leave` follows. */
+  enter(): void {
+    this.#depth++;
+  }
+
+  leave(): void {
+    if (--this.#depth > 0) return;
+    if (this.writer.blocked && !this.stopped) this.#charge(outboundFlood(this.writer, this.#options));
+    if (!this.#writesAtTurnEnd) this.writer.flush();
+  }
+
+  drained(): void {
+    if (this.stopped) return;
+    this.enter();
+    this.writer.drained();
+    this.#outbound.pump();
+    if (this.#streams !== null) for (const stream of this.#streams.values()) this.#outbound.tellDrain(stream);
+    this.leave();
+  }
+
+  /** The transport is gone, or is of no use any more. */
+  close(reason: ResetReason, detail: string): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.#reader.clear();
+    this.#resetAll(reason, detail);
+  }
+
+  /** A connection error (RFC 9113 section 5.4.1). */
+  fail(code: ErrorCode, detail: string): void {
+    if (this.stopped) return;
+    this.enter();
+    writeGoAway(this.writer, this.lastPeerStream, code);
+    // The owner closes when it hears of it: nothing may be left behind.
+    this.writer.flush();
+    this.close("protocol-error", detail);
+    this.leave();
+    this.#side.onFailure();
+  }
+
+  /** Puts a new stream into the table. */
+  open(id: number): H2Stream {
+    const stream = new H2Stream(this, id, this.peer.initialWindowSize);
+    (this.#streams ??= new Map()).set(id, stream);
+    this.activeStreams++;
+    this.budgets.streams++;
+    return stream;
+  }
+
+  /** Takes a stream out of the table; its handler hears nothing more. */
+  release(stream: H2Stream, faulty = false): void {
+    if (stream.over) return;
+    stream.state = CLOSED;
+    this.#outbound.remove(stream);
+    const unused = stream.finish();
+    this.#streams!.delete(stream.id);
+    this.activeStreams--;
+    if (unused > 0) {
+      this.#window.use(unused);
+      this.#giveConnectionCredit();
+    }
+    this.#side.onStreamOver(stream, faulty);
+  }
+
+  /** Resets a stream: tells the peer and, with a reason, the handler. */
+  abort(stream: H2Stream, code: ErrorCode, reason: ResetReason | undefined, detail: string): void {
+    if (stream.over) return;
+    this.reset(stream.id, code);
+    this.release(stream, reason !== undefined);
+    if (reason !== undefined) stream.handler.onReset(reason, detail);
+  }
+
+  /** Writes RST_STREAM and remembers it, so that what is under way on the stream does no harm. */
+  reset(id: number, code: ErrorCode): void {
+    writeRstStream(this.writer, id, code);
+    this.#resets.add(id);
+  }
+
+  wasReset(id: number): boolean {
+    return this.#resets.has(id);
+  }
+
+  /** Decodes a field block into `fieldSection`. False if the connection failed. */
+  decode(kind: SectionKind, bytes: Buffer, start: number, end: number): boolean {
+    fieldSection.begin(kind, this.#options);
+    if (!this.#decoder.decode(bytes, start, end, fieldSection)) {
+      fieldSection.map.release();
+      this.fail(COMPRESSION_ERROR, "http2.compression_error");
+      return false;
+    }
+    fieldSection.end();
+    return true;
+  }
+
+  /** What a malformed message brings about; true if the whole connection failed. */
+  failMessage(detail: string): boolean {
+    if (this.#options.overrideStreamErrorOnInvalidHttpMessage) return false;
+    this.fail(PROTOCOL_ERROR, detail);
+    return true;
+  }
+
+  /** A stream's message turned out to be malformed (section 8.1.1). */
+  malformed(stream: H2Stream, detail: string): void {
+    if (this.failMessage(detail)) return;
+    this.abort(stream, PROTOCOL_ERROR, "protocol-error", detail);
+  }
+
+  /** The trailers of a stream: a block after the head, which must end the stream. */
+  trailers(
+    stream: H2Stream,
+    kind: SectionKind,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    endStream: boolean,
+  ): void {
+    if (!this.decode(kind, bytes, start, end)) return;
+    const { map, fault, detail } = fieldSection;
+    const mismatch = stream.expected >= 0 && stream.received !== stream.expected;
+    if (fault === 0 && endStream && !mismatch) {
+      stream.state |= REMOTE_CLOSED;
+      stream.receiveTrailers(map);
+      return;
+    }
+    map.release();
+    if (fault === 0 || fault === MALFORMED) this.malformed(stream, detail === "" ? VIOLATION : detail);
+    else this.abort(stream, INTERNAL_ERROR, "local-reset", detail);
+  }
+
+  /** Every open stream, for whoever ends some of them. */
+  openStreams(): H2Stream[] {
+    return this.#streams === null ? [] : [...this.#streams.values()];
+  }
+
+  // FrameHandler
+
+  onData(id: number, length: number, content: number, endStream: boolean): void {
+    this.#dataLength = length;
+    this.#dataContent = content;
+    this.#dataEndsStream = endStream;
+    if (!this.#window.receive(length)) return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
+    const stream = (this.#dataStream = this.#streams?.get(id) ?? null);
+    if (stream === null) {
+      if (this.#isIdle(id)) return this.fail(PROTOCOL_ERROR, VIOLATION);
+      if (!this.wasReset(id)) this.reset(id, STREAM_CLOSED);
+      return;
+    }
+    stream.wireBytesReceived += length + FRAME_HEADER;
+    if (stream.remoteClosed) return this.#refuseData(stream, STREAM_CLOSED, "http2.stream_closed");
+    if (!stream.headersReceived) return this.malformed(stream, VIOLATION);
+    if (length > 0) {
+      const window = (stream.receiveWindow ??= new ReceiveWindow(this.streamWindow));
+      if (!window.receive(length))
+        return this.#refuseData(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
+    }
+    stream.received += content;
+    if (
+      stream.expected >= 0 &&
+      (endStream ? stream.received !== stream.expected : stream.received > stream.expected)
+    )
+      return this.malformed(stream, VIOLATION);
+    if (!endStream) return;
+    stream.state |= REMOTE_CLOSED;
+    if (content === 0) stream.receive(EMPTY, 0, 0, true);
+  }
+
+  onDataPart(bytes: Buffer, start: number, end: number, last: boolean): void {
+    const stream = this.#dataStream;
+    if (stream !== null && !stream.over) stream.receive(bytes, start, end, last && this.#dataEndsStream);
+    else this.#window.use(end - start);
+  }
+
+  onDataEnd(): void {
+    const stream = this.#dataStream;
+    this.#dataStream = null;
+    // Padding is used up by nobody.
+    const padding = this.#dataLength - this.#dataContent;
+    this.#window.use(padding);
+    if (stream !== null && !stream.over) {
+      stream.receiveWindow?.use(padding);
+      this.giveCredit(stream);
+    } else this.#giveConnectionCredit();
+  }
+
+  onHeaders(id: number, bytes: Buffer, start: number, end: number, endStream: boolean): void {
+    const stream = this.#streams?.get(id);
+    if (stream !== undefined) stream.wireBytesReceived += end - start + FRAME_HEADER;
+    this.#side.onHeaders(id, stream, bytes, start, end, endStream);
+  }
+
+  onPriority(_id: number): void {
+    this.#charge(this.budgets.onPriority());
+  }
+
+  onRstStream(id: number, code: ErrorCode): void {
+    const stream = this.#streams?.get(id);
+    if (stream === undefined) {
+      if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
+      return;
+    }
+    this.release(stream, true);
+    const reason = resetOfCode(code, this.#side.isServer);
+    const refused = reason === "remote-refused-stream-reset";
+    stream.handler.onReset(reason, refused ? "http2.remote_refuse" : "http2.remote_reset");
+  }
+
+  onSettings(bytes: Buffer, start: number, end: number): void {
+    this.#charge(this.budgets.onControlFrame());
+    if (this.stopped) return;
+    const { peer } = this;
+    const windowBefore = peer.initialWindowSize;
+    const error = peer.apply(bytes, start, end, !this.#side.isServer);
+    if (error !== NO_ERROR) return this.fail(error, "http2.invalid_settings");
+    this.encoder.setPeerLimit(peer.headerTableSize);
+    writeSettingsAck(this.writer);
+    const change = peer.initialWindowSize - windowBefore;
+    if (change === 0 || this.#streams === null) return;
+    for (const stream of this.#streams.values()) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > MAX_WINDOW) return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
+    }
+    if (change > 0) this.#outbound.pump();
+  }
+
+  onSettingsAck(): void {
+    this.#decoder.acknowledged(this.#options.hpackTableSize);
+    this.#charge(this.budgets.onControlFrame());
+  }
+
+  onPing(bytes: Buffer, start: number): void {
+    this.#charge(this.budgets.onControlFrame());
+    if (!this.stopped) writePingAck(this.writer, bytes, start);
+  }
+
+  onPingAck(bytes: Buffer, start: number): void {
+    this.#charge(this.budgets.onControlFrame());
+    if (!this.stopped) this.#side.onPingAck(bytes, start);
+  }
+
+  onGoAway(lastStreamId: number, code: ErrorCode): void {
+    this.#charge(this.budgets.onControlFrame());
+    if (!this.stopped) this.#side.onGoAway(lastStreamId, code);
+  }
+
+  onWindowUpdate(id: number, increment: number): void {
+    this.#charge(this.budgets.onWindowUpdate());
+    if (this.stopped) return;
+    if (id === 0) {
+      if (increment === 0) return this.fail(PROTOCOL_ERROR, VIOLATION);
+      this.#outbound.window += increment;
+      if (this.#outbound.window > MAX_WINDOW)
+        return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
+      return this.#outbound.pump();
+    }
+    const stream = this.#streams?.get(id);
+    if (stream === undefined) {
+      if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
+      return;
+    }
+    if (increment === 0) return this.#refuseData(stream, PROTOCOL_ERROR, VIOLATION);
+    stream.sendWindow += increment;
+    if (stream.sendWindow > MAX_WINDOW)
+      return this.#refuseData(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
+    if (stream.outbound !== null) this.#outbound.pumpStream(stream, Number.POSITIVE_INFINITY);
+  }
+
+  onUnknownFrame(): void {
+    this.#charge(this.budgets.onControlFrame());
+  }
+
+  onPayloadFrame(useful: boolean): void {
+    this.#charge(this.budgets.onPayloadFrame(useful));
+  }
+
+  onStreamError(id: number, code: ErrorCode): void {
+    const stream = this.#streams?.get(id);
+    if (stream !== undefined) this.#refuseData(stream, code, VIOLATION);
+    else if (this.#isIdle(id)) this.fail(code, VIOLATION);
+    else this.reset(id, code);
+  }
+
+  // StreamOwner
+
+  sendInterim(stream: H2Stream, status: number, headers: HeaderMap | undefined): void {
+    if (!this.#side.isServer || status === 101) return;
+    this.enter();
+    fieldWriter.response(this.encoder, this.writer, headers, status);
+    stream.wireBytesSent += endHeaders(this.writer, stream.id, false);
+    this.leave();
+  }
+
+  sendHeaders(stream: H2Stream, headers: HeaderMap, end: boolean): void {
+    this.enter();
+    this.#side.writeHead(stream, headers);
+    stream.wireBytesSent += endHeaders(this.writer, stream.id, end);
+    if (end) this.localEnded(stream);
+    this.leave();
+  }
+
+  sendData(stream: H2Stream, chunk: Buffer, end: boolean): boolean {
+    if (chunk.length === 0 && !end) return !stream.wantsDrain;
+    this.enter();
+    const open = this.#outbound.data(stream, chunk, end);
+    this.leave();
+    return open;
+  }
+
+  sendTrailers(stream: H2Stream, trailers: HeaderMap): void {
+    this.enter();
+    this.#outbound.trailers(stream, trailers);
+    this.leave();
+  }
+
+  sendReset(stream: H2Stream, reason: ResetReason): void {
+    this.enter();
+    this.abort(stream, codeOfReset(reason, this.#side.isServer), undefined, "");
+    this.leave();
+  }
+
+  used(stream: H2Stream, bytes: number): void {
+    this.#window.use(bytes);
+    stream.receiveWindow?.use(bytes);
+  }
+
+  giveCredit(stream: H2Stream): void {
+    this.enter();
+    const credit =
+      stream.remoteClosed || stream.receiveWindow === null ? 0 : stream.receiveWindow.takeCredit();
+    if (credit > 0) writeWindowUpdate(this.writer, stream.id, credit);
+    this.#giveConnectionCredit();
+    this.leave();
+  }
+
+  inboundEnded(stream: H2Stream): void {
+    this.enter();
+    this.#side.onInboundEnd(stream);
+    this.leave();
+  }
+
+  // OutboundOwner
+
+  localEnded(stream: H2Stream): void {
+    stream.state |= LOCAL_CLOSED;
+    this.#side.onLocalEnd(stream);
+  }
+
+  #giveConnectionCredit(): void {
+    const credit = this.#window.takeCredit();
+    if (credit > 0) writeWindowUpdate(this.writer, 0, credit);
+  }
+
+  /** Whether nobody has opened the stream yet. */
+  #isIdle(id: number): boolean {
+    const fromPeer = (id & 1) === (this.#side.isServer ? 1 : 0);
+    return id > (fromPeer ? this.lastPeerStream : this.lastOwnStream);
+  }
+
+  #refuseData(stream: H2Stream, code: ErrorCode, detail: string): void {
+    this.abort(stream, code, "protocol-error", detail);
+  }
+
+  #charge(flood: string): void {
+    if (flood !== "") this.fail(ENHANCE_YOUR_CALM, flood);
+  }
+
+  #resetAll(reason: ResetReason, detail: string): void {
+    for (const stream of this.openStreams()) {
+      this.release(stream);
+      stream.handler.onReset(reason, detail);
+    }
+  }
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);

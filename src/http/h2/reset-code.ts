@@ -1,0 +1,40 @@
+import type { ResetReason } from "../stream.ts";
+import {
+  CANCEL,
+  CONNECT_ERROR,
+  INTERNAL_ERROR,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  REFUSED_STREAM,
+  type ErrorCode,
+} from "./error-code.ts";
+
+/** Code of the RST_STREAM that a handler's reset sends. */
+export function codeOfReset(reason: ResetReason, isServer: boolean): ErrorCode {
+  switch (reason) {
+    case "local-refused-stream-reset":
+    case "remote-refused-stream-reset":
+    case "overload-manager":
+      return REFUSED_STREAM;
+    case "connect-error":
+      return CONNECT_ERROR;
+    case "protocol-error":
+      return PROTOCOL_ERROR;
+    default:
+      return isServer ? INTERNAL_ERROR : CANCEL;
+  }
+}
+
+/** What a received RST_STREAM means. */
+export function resetOfCode(code: ErrorCode, isServer: boolean): ResetReason {
+  switch (code) {
+    case REFUSED_STREAM:
+      return "remote-refused-stream-reset";
+    case CONNECT_ERROR:
+      return "connect-error";
+    case NO_ERROR:
+      return isServer ? "remote-reset" : "remote-reset-no-error";
+    default:
+      return "remote-reset";
+  }
+}
