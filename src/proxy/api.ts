@@ -195,6 +195,8 @@ export interface Route {
   filterDisabled(filterName: string): boolean;
   /** Stream idle timeout in ms; undefined = the connection manager's. */
   readonly idleTimeout: number | undefined;
+  /** How long this request's stream may last, in ms; 0 = no limit; undefined = the connection manager's. */
+  streamDuration?(headers: HeaderMap): number | undefined;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
 }
 

@@ -378,6 +378,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     info.routeName = route.name;
     info.virtualHostName = route.virtualHostName;
     if (route.idleTimeout !== undefined) this.#timers.setIdleTimeout(route.idleTimeout);
+    const duration = route.streamDuration?.(headers!);
+    if (duration !== undefined) this.#timers.setMaxDuration(duration);
   }
 
   #createFilters(): void {

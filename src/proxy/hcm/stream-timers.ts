@@ -27,6 +27,7 @@ export class StreamTimers implements TimerOwner {
   readonly #headers = new Timer(this, HEADERS);
   readonly #duration = new Timer(this, DURATION);
   #idleTimeout = 0;
+  #start = 0;
 
   constructor(stream: TimedStream, config: HcmConfig) {
     this.#stream = stream;
@@ -36,7 +37,7 @@ export class StreamTimers implements TimerOwner {
   begin(now: number): void {
     const { context, streamIdleTimeout, requestTimeout, requestHeadersTimeout, maxStreamDuration } =
       this.#config;
-    this.lastActivity = now;
+    this.lastActivity = this.#start = now;
     this.#idleTimeout = streamIdleTimeout;
     // Still armed by an earlier request, it looks at `lastActivity` when it fires.
     if (streamIdleTimeout > 0 && !this.#idle.armed) context.wheel.arm(this.#idle, streamIdleTimeout);
@@ -62,6 +63,13 @@ export class StreamTimers implements TimerOwner {
     if (ms === this.#idleTimeout) return;
     this.#idleTimeout = ms;
     if (ms > 0) this.#config.context.wheel.arm(this.#idle, ms);
+  }
+
+  /** A route's own limit on the whole stream, counted from its start; 0 = none. */
+  setMaxDuration(ms: number): void {
+    const { clock, wheel } = this.#config.context;
+    if (this.#duration.armed) wheel.disarm(this.#duration);
+    if (ms > 0) wheel.arm(this.#duration, Math.max(0, ms - (clock.now() - this.#start)));
   }
 
   end(): void {

@@ -7,7 +7,6 @@ import { RouteConditions, type CompiledRoute, type PathMatch } from "./compiled-
 import { DirectResponseAction } from "./direct-response-action.ts";
 import { compileForwardAction } from "./forward-action.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
-import { HostRewrite } from "./host-rewrite.ts";
 import { PerFilterConfigs } from "./per-filter-configs.ts";
 import { RedirectAction } from "./redirect-action.ts";
 import type { RouteCompileContext } from "./route-compile-context.ts";
@@ -62,7 +61,7 @@ export function compileRoute(config: RouteConfig, parent: RouteParent): Compiled
     responseMutations: inOrder(response, parent.response, parent.mostSpecificWins),
     perFilter: PerFilterConfigs.extend(parent.perFilter, config.typedPerFilterConfig, context),
     metadata: config.metadata,
-    hostRewrite: undefined,
+    hostRewrite: "",
     matchedLength: path.kind === "regex" || path.kind === "never" ? -1 : path.text.length,
   };
   return {
@@ -204,7 +203,7 @@ function compileCluster(
     responseMutations:
       response === undefined ? parts.responseMutations : [response, ...parts.responseMutations],
     perFilter: PerFilterConfigs.extend(parts.perFilter, cluster.typedPerFilterConfig, context),
-    hostRewrite: host.case === "hostRewriteLiteral" ? new HostRewrite(host.value, "", undefined) : undefined,
+    hostRewrite: host.case === "hostRewriteLiteral" ? host.value : "",
   });
   const key = weighted.runtimeKeyPrefix === "" ? "" : `${weighted.runtimeKeyPrefix}.${cluster.name}`;
   return { entry, weight: cluster.weight ?? 0, runtimeKey: key };

@@ -1,9 +1,12 @@
 import type { HeaderMap } from "../../http/header-map.ts";
+import { knownHeaderId } from "../../http/header-name.ts";
 import type { LocalReply, StreamInfo } from "../api.ts";
 import type { DirectResponseAction } from "./direct-response-action.ts";
 import type { RedirectAction } from "./redirect-action.ts";
 import { rewritePath } from "./rewrite-request.ts";
 import type { RouteEntry } from "./route-entry.ts";
+
+const CONTENT_TYPE = knownHeaderId("content-type");
 
 /** The reply of a route that does not forward. Rewrites the request's path if the redirect says so, as Envoy does. */
 export function directReply(
@@ -17,6 +20,7 @@ export function directReply(
   const { status } = action;
   const headers: [string, string][] = [];
   let body = "";
+  let finish = modify;
   if (action.kind === "redirect") {
     if (action.pathRewrite !== undefined)
       rewritePath(request, info, route, action.pathRewrite, keepOriginals);
@@ -27,11 +31,13 @@ export function directReply(
       headers.push(["location", `${request.scheme}://${request.authority}${request.path}`]);
     if (action.format !== undefined) {
       info.localReplyBody = body;
-      info.responseCode = status;
       body = action.format(info);
-      headers.push(["content-type", action.contentType]);
+      finish = (reply) => {
+        modify(reply);
+        if (!reply.hasId(CONTENT_TYPE)) reply.addId(CONTENT_TYPE, action.contentType);
+      };
     }
   }
   // Envoy closes the connection after every 400 of its own.
-  return { status, body, details: "direct_response", headers, modify, close: status === 400 };
+  return { status, body, details: "direct_response", headers, modify: finish, close: status === 400 };
 }

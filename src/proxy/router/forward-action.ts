@@ -2,6 +2,7 @@ import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { RoutingPriority } from "../api.ts";
 import { compileHostRewrite, type HostRewrite } from "./host-rewrite.ts";
+import { MaxStreamDuration } from "./max-stream-duration.ts";
 import { compilePathRewrite, type PathRewrite } from "./path-rewrite.ts";
 import { compileRetryPolicy, noRetries, type RetryPolicy } from "./retry-policy.ts";
 
@@ -26,6 +27,7 @@ export interface ForwardAction {
   readonly timeout: number;
   /** Milliseconds; undefined = the connection manager's. */
   readonly idleTimeout: number | undefined;
+  readonly maxStreamDuration: MaxStreamDuration | undefined;
   readonly retryPolicy: RetryPolicy;
   readonly priority: RoutingPriority;
   readonly attemptCountInRequest: boolean;
@@ -53,8 +55,10 @@ export function compileForwardAction(
     hostRewrite: compileHostRewrite(host),
     autoHostRewrite: host.case === "autoHostRewrite" && host.value.value,
     appendForwardedHost: config.appendXForwardedHost,
-    timeout: durationMs(config.timeout, DEFAULT_TIMEOUT),
+    // Envoy does not use the timeout of a route that sets max_stream_duration.
+    timeout: config.maxStreamDuration === undefined ? durationMs(config.timeout, DEFAULT_TIMEOUT) : 0,
     idleTimeout: durationMs(config.idleTimeout, undefined),
+    maxStreamDuration: config.maxStreamDuration && new MaxStreamDuration(config.maxStreamDuration),
     retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
     priority: config.priority === 1 ? 1 : 0,
     attemptCountInRequest: virtualHost.includeRequestAttemptCount,

@@ -92,7 +92,9 @@ export const routerLedger: Ledger = {
     "idle_timeout",
     "retry_policy",
     "priority",
+    "max_stream_duration",
   ],
+  "envoy.config.route.v3.RouteAction.MaxStreamDuration": "all",
   "envoy.config.route.v3.WeightedCluster": [
     "clusters",
     "runtime_key_prefix",

@@ -17,7 +17,7 @@ export function rewriteRequest(
 ): void {
   const action = route.action;
   if (action.kind !== "forward") return;
-  const rewrite = route.hostRewrite ?? action.hostRewrite;
+  const rewrite = action.hostRewrite;
   if (rewrite !== undefined) {
     const host = rewrite.apply(headers);
     if (host !== "") rewriteHost(headers, host, keepOriginals, action.appendForwardedHost);

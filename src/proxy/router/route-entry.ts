@@ -5,7 +5,6 @@ import type { ClusterHandles } from "./cluster-handles.ts";
 import type { DirectResponseAction } from "./direct-response-action.ts";
 import type { ForwardAction } from "./forward-action.ts";
 import type { HeaderMutations } from "./header-mutations.ts";
-import type { HostRewrite } from "./host-rewrite.ts";
 import type { PerFilterConfigs } from "./per-filter-configs.ts";
 import type { RedirectAction } from "./redirect-action.ts";
 
@@ -22,8 +21,8 @@ export interface RouteEntryParts {
   readonly responseMutations: readonly HeaderMutations[];
   readonly perFilter: PerFilterConfigs;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
-  /** A weighted cluster's own authority, which wins over the route's. */
-  readonly hostRewrite: HostRewrite | undefined;
+  /** A weighted cluster's own authority, which the route's rewrite then replaces; "" = none. */
+  readonly hostRewrite: string;
   /** Length of the literal path or prefix that matched; -1 = the whole path. */
   readonly matchedLength: number;
 }
@@ -36,7 +35,7 @@ export class RouteEntry implements Route {
   readonly action: RouteAction;
   readonly idleTimeout: number | undefined;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
-  readonly hostRewrite: HostRewrite | undefined;
+  readonly hostRewrite: string;
   readonly matchedLength: number;
   /** The router's memory: stats of the cluster that the last request went to. */
   handles: ClusterHandles | undefined = undefined;
@@ -64,6 +63,10 @@ export class RouteEntry implements Route {
 
   filterDisabled(filterName: string): boolean {
     return this.#perFilter.disabled(filterName);
+  }
+
+  streamDuration(headers: HeaderMap): number | undefined {
+    return this.action.kind === "forward" ? this.action.maxStreamDuration?.limit(headers) : undefined;
   }
 
   mutateRequest(headers: HeaderMap, info: StreamInfo): void {

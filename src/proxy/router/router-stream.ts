@@ -341,6 +341,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     headers.removeId(ALT_STAT_NAME);
     this.#attempts = info.upstreamAttemptCount = 1;
     if (action.attemptCountInRequest) headers.setId(ATTEMPT_COUNT, "1");
+    if (route.hostRewrite !== "") headers.authority = route.hostRewrite;
     route.mutateRequest(headers, info);
     rewriteRequest(headers, info, route, !suppressEnvoyHeaders);
     this.#retry.begin(action.retryPolicy, this.#handles!, action.priority, headers);

@@ -61,7 +61,7 @@ function tlsRedirect(config: VirtualHostConfig): RouteEntry {
     responseMutations: [],
     perFilter: noPerFilterConfigs,
     metadata: undefined,
-    hostRewrite: undefined,
+    hostRewrite: "",
     matchedLength: 0,
   });
 }
