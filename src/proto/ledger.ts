@@ -12,7 +12,7 @@ export type FieldSupport =
  */
 export type Ledger = { readonly [N in keyof Messages]?: "all" | readonly FieldSupport[] };
 
-/** A field supported only with these enum values. */
+/** A field supported only with these values: enum values by name, others as they print. */
 export function only(field: string, ...values: string[]): FieldSupport {
   return { field, values };
 }

@@ -24,9 +24,9 @@ export function ledgerProblems(ledgers: readonly Ledger[]): string[] {
       const field = desc.fields.find((candidate) => candidate.name === name);
       if (field === undefined)
         problems.push(`The ledger names ${type}.${name}, which is not a field of Envoy's API`);
-      if (field === undefined || typeof support === "string" || !("values" in support)) continue;
+      if (field?.enum === undefined || typeof support === "string" || !("values" in support)) continue;
       for (const value of support.values) {
-        if (field.enum?.values.some((known) => known.name === value)) continue;
+        if (field.enum.values.some((known) => known.name === value)) continue;
         problems.push(`The ledger names ${value}, which is not a value of ${type}.${name}`);
       }
     }

@@ -100,3 +100,17 @@ test("ledgerProblems() finds names that Envoy's API does not have", () => {
   assert.throws(() => renderSupport([wrong]), /nam/);
   assert.deepEqual(ledgerProblems([cluster, more]), []);
 });
+
+test("reportUnsupported() compares values of text and wrapper fields as they print", () => {
+  const ledger: Ledger = {
+    "envoy.config.bootstrap.v3.Bootstrap": ["static_resources"],
+    "envoy.config.bootstrap.v3.Bootstrap.StaticResources": ["listeners"],
+    "envoy.config.listener.v3.Listener": [only("enable_reuse_port", "true"), only("stat_prefix", "a")],
+  };
+  const text = (value: string, prefix: string) =>
+    `static_resources: {listeners: [{enable_reuse_port: ${value}, stat_prefix: ${prefix}}]}`;
+  assert.deepEqual(report(text("true", "a"), ledger), []);
+  const found = report(text("false", "b"), ledger);
+  assert.equal(found.length, 2, found.join("\n"));
+  assert.match(found.join(), /"enable_reuse_port" .* is not supported with false; supported: true/);
+});

@@ -125,10 +125,10 @@ class Walk {
     if (field.message !== undefined && !isUnwrapped(field)) this.#descend(field, field.message, value);
   }
 
+  /** Enum values by name; strings, numbers and booleans as they print. */
   #values(field: DescField, allowed: readonly string[], value: unknown): void {
-    if (field.enum === undefined) return;
-    for (const number of Array.isArray(value) ? (value as number[]) : [value as number]) {
-      const name = field.enum.value[number]?.name ?? String(number);
+    for (const each of Array.isArray(value) ? (value as unknown[]) : [value]) {
+      const name = field.enum?.value[each as number]?.name ?? String(each);
       if (allowed.includes(name)) continue;
       const message = `field "${field.name}" of ${field.parent.typeName} is not supported with ${name}; supported: ${allowed.join(", ")}`;
       this.#add("value", `${field.parent.typeName}.${field.name}`, message);
