@@ -34,6 +34,7 @@ const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
 const GLOBAL_TIMEOUT = 1;
 const RETRY = 2;
 const NO_HOSTS: readonly Host[] = [];
+const NO_BYTES = Buffer.alloc(0);
 
 /**
  * The router on one request: sends it to its cluster, again if need be, and the answer back. Pooled: after
@@ -61,6 +62,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   #attempts = 0;
   #timeoutStatus = 504;
   #isInternal = false;
+  /** The request was complete with its head. Else its first try announces a body, even if none came. */
+  #headOnly = false;
   /** All of the request has come. */
   #requestEnded = false;
   /** When it had, by the thread's clock; 0 = not yet. */
@@ -126,7 +129,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       return "stop";
     }
     this.#prepare(headers, route, action);
-    this.#requestEnded = end;
+    this.#requestEnded = this.#headOnly = end;
     const serial = this.#serial;
     this.#start();
     if (end && serial === this.#serial) this.#requestComplete();
@@ -192,7 +195,10 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     info.upstreamProtocol = connection.protocol;
     info.firstUpstreamByteSent = this.#config.context.clock.now();
     const ended = this.#requestEnded;
-    attempt.headers(requestHeaders, ended && chunks.length === 0 && trailers === undefined);
+    const empty = ended && chunks.length === 0 && trailers === undefined;
+    const headOnly = empty && (this.#headOnly || this.#attempts > 1);
+    attempt.headers(requestHeaders, headOnly);
+    if (empty && !headOnly) attempt.data(NO_BYTES, true);
     let blocked = false;
     for (let i = 0; i < chunks.length; i++) {
       const last = ended && trailers === undefined && i === chunks.length - 1;
@@ -207,7 +213,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     if (ended) {
       info.lastUpstreamByteSent = info.firstUpstreamByteSent;
       attempt.armPerTry(this.#timeouts.perTry);
-    } else if (blocked) this.#pauseRequest();
+    }
+    if (blocked && !ended) this.#pauseRequest();
     else this.#resumeRequest();
   }
 
@@ -426,8 +433,9 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   }
 
   #bufferLimit(): number {
-    const own = this.#action?.bufferLimit;
-    return own ?? Math.min(this.#stream.bufferLimit, this.#handles!.cluster.bufferLimit);
+    return (
+      this.#action!.bufferLimit ?? Math.min(this.#stream.bufferLimit, this.#handles!.cluster.bufferLimit)
+    );
   }
 
   #pauseRequest(): void {
