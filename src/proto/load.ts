@@ -19,8 +19,9 @@ export interface LoadOptions {
 }
 
 export type Loaded<T> =
-  | { message: T; source: SourceMap; problems: readonly [] }
-  | { message: undefined; source: SourceMap; problems: readonly LoadProblem[] };
+  | { message: T; partial: T; source: SourceMap; problems: readonly [] }
+  /** `partial` is what could be read, to look for problems of other kinds; never to be used otherwise. */
+  | { message: undefined; partial: T | undefined; source: SourceMap; problems: readonly LoadProblem[] };
 
 /** A text that cannot be used; `message` has one line per problem. */
 export class LoadError extends Error {
@@ -45,14 +46,16 @@ export function loadMessage<N extends MessageName>(
   const source = new SourceMap([layer]);
   if (parsed.root === undefined) {
     const problems = parsed.problems.map((p) => ({ ...layer.place(p.offset), path: "", message: p.message }));
-    return { message: undefined, source, problems };
+    return { message: undefined, partial: undefined, source, problems };
   }
   const reader = new MessageReader();
   const message = read(reader, schema(name), parsed.root) as MessageOf<N> | undefined;
-  if (message !== undefined && reader.problems.length === 0) return { message, source, problems: [] };
+  if (message !== undefined && reader.problems.length === 0)
+    return { message, partial: message, source, problems: [] };
   const found = reader.problems.toSorted((a, b) => a.offset - b.offset);
   return {
     message: undefined,
+    partial: message,
     source,
     problems: found.map((p) => ({ ...layer.place(p.offset), path: formatPath(p.path), message: p.message })),
   };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Ledger } from "../proto/ledger.ts";
 import { LoadError, loadMessage, type Loaded } from "../proto/load.ts";
 import { mergeMessage } from "../proto/merge.ts";
+import type { LoadProblem } from "../proto/problem.ts";
 import { create, type MessageOf } from "../proto/registry.ts";
 import { reportUnsupported, unsupportedProblems, type Unsupported } from "../proto/unsupported.ts";
 import { validateMessage, violationProblems } from "../proto/validate.ts";
@@ -29,7 +30,7 @@ export class BootstrapError extends Error {}
  * all problems at once.
  */
 export function loadBootstrap(options: ProxyOptions, ledgers: readonly Ledger[]): LoadedBootstrap {
-  const { bootstrap, source } = readTexts(options);
+  const { bootstrap, source } = readTexts(options, ledgers);
   const violations = violationProblems(validateMessage(bootstrap), source);
   const found = reportUnsupported(bootstrap, ledgers).filter((each) => !isConfigStreamHttp2(each, bootstrap));
   const unsupported = unsupportedProblems(found, source);
@@ -44,7 +45,7 @@ export function loadBootstrap(options: ProxyOptions, ledgers: readonly Ledger[])
   return { bootstrap, warnings: warnings.map((text) => text.replace(/^Cannot load/, "In")) };
 }
 
-function readTexts(options: ProxyOptions) {
+function readTexts(options: ProxyOptions, ledgers: readonly Ledger[]) {
   const { configPath, configYaml } = options;
   if (configPath === "" && configYaml === "") {
     throw new BootstrapError(
@@ -55,7 +56,7 @@ function readTexts(options: ProxyOptions) {
   if (configPath !== "") texts.push([readConfig(configPath), configPath]);
   if (configYaml !== "") texts.push([configYaml, "--config-yaml"]);
   const loaded = texts.map(([text, file]) => loadText(text, file));
-  const problems = loaded.flatMap((each) => each.problems);
+  const problems = loaded.flatMap((each) => [...each.problems, ...furtherProblems(each, ledgers)]);
   if (problems.length > 0) throw new BootstrapError(new LoadError(problems).message);
   const first = loaded[0]!;
   const bootstrap = first.message!;
@@ -65,6 +66,22 @@ function readTexts(options: ProxyOptions) {
     source = source.mergedWith(each.source);
   }
   return { bootstrap, source };
+}
+
+/** Broken rules and unsupported fields of a text that cannot be read as a whole, but for those that its faults may have caused. */
+function furtherProblems(loaded: Loaded<Bootstrap>, ledgers: readonly Ledger[]): LoadProblem[] {
+  const { partial, source, problems } = loaded;
+  if (partial === undefined || problems.length === 0) return [];
+  const faulty = new Set(problems.map(({ path }) => parentOf(path)));
+  const violations = violationProblems(validateMessage(partial), source).filter(
+    ({ path }) => !faulty.has(parentOf(path)) && !problems.some((problem) => problem.path.startsWith(path)),
+  );
+  const found = reportUnsupported(partial, ledgers).filter((each) => !isConfigStreamHttp2(each, partial));
+  return [...violations, ...unsupportedProblems(found, source)];
+}
+
+function parentOf(path: string): string {
+  return path.replace(/(\.[^.[]*|\[[^\]]*\])$/, "");
 }
 
 function loadText(text: string, file: string): Loaded<Bootstrap> {
