@@ -1,6 +1,10 @@
+import type { HeaderMap } from "../../http/header-map.ts";
+import { knownHeaderId } from "../../http/header-name.ts";
 import type { Histogram } from "../../stats/histogram.ts";
 import type { Counter, StatScope } from "../../stats/stat-store.ts";
 import type { Cluster } from "../api.ts";
+
+const CANARY = knownHeaderId("x-envoy-upstream-canary");
 
 /** What the router counts of one cluster. Response codes get their counters when they first occur. */
 export class ClusterHandles {
@@ -61,9 +65,10 @@ export class ClusterHandles {
     (isInternal ? this.#internal : this.#external).count(status);
   }
 
-  /** Counts the answer of an upstream that calls itself a canary, besides `countResponse`. */
-  countCanary(status: number): void {
-    this.#canary.count(status);
+  /** Counts the answer of an upstream, which may call itself a canary. */
+  countUpstream(headers: HeaderMap, isInternal: boolean): void {
+    this.countResponse(headers.status, isInternal);
+    if (headers.hasId(CANARY) && headers.getId(CANARY) === "true") this.#canary.count(headers.status);
   }
 
   /** Counts an answer that is not passed on because the request is tried again. */

@@ -3,6 +3,7 @@ import { knownHeaderId } from "../../http/header-name.ts";
 import type { ResetReason } from "../../http/stream.ts";
 import type { Cluster, RoutingPriority } from "../api.ts";
 import { matchesAll, type HeaderMatcher } from "../matcher/header-matcher.ts";
+import { ResponseFlag } from "../response-flags.ts";
 import type { ClusterHandles } from "./cluster-handles.ts";
 import { parseRetryGrpcOn, parseRetryOn, RetryOn } from "./retry-on.ts";
 import { noRetries, type ResetHeader, type RetryPolicy } from "./retry-policy.ts";
@@ -33,6 +34,12 @@ const GRPC_BITS: Readonly<Record<string, number>> = {
 
 /** What becomes of a failed try. "limit": there were enough; "overflow": the cluster has too many retries under way. */
 export type RetryVerdict = "retry" | "no" | "limit" | "overflow";
+
+/** The response flag that says why there was no retry; 0 = none. */
+export function verdictFlag(verdict: RetryVerdict): number {
+  if (verdict === "limit") return ResponseFlag.UpstreamRetryLimitExceeded;
+  return verdict === "overflow" ? ResponseFlag.UpstreamOverflow : 0;
+}
 
 /** Where the back-off takes its time and chance from. */
 export interface RetryEnvironment {

@@ -1,6 +1,6 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import type { Route, StreamInfo } from "../api.ts";
+import type { Cluster, Clusters, Route, StreamInfo } from "../api.ts";
 import type { ClusterHandles } from "./cluster-handles.ts";
 import type { DirectResponseAction } from "./direct-response-action.ts";
 import type { ForwardAction } from "./forward-action.ts";
@@ -63,6 +63,13 @@ export class RouteEntry implements Route {
 
   filterDisabled(filterName: string): boolean {
     return this.#perFilter.disabled(filterName);
+  }
+
+  /** The cluster that a request goes to; undefined if there is none, or the route does not forward. */
+  findCluster(headers: HeaderMap, clusters: Clusters): Cluster | undefined {
+    const header = this.action.kind === "forward" ? this.action.clusterHeader : "";
+    const name = header === "" ? this.clusterName : (headers.get(header) ?? "");
+    return name === "" ? undefined : clusters.get(name);
   }
 
   streamDuration(headers: HeaderMap): number | undefined {

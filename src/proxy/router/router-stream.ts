@@ -18,7 +18,7 @@ import { KeptBody } from "./kept-body.ts";
 import { OVERLOADED, refuse } from "./refuse.ts";
 import { RequestTimeouts, setExpectedTimeout } from "./request-timeouts.ts";
 import { resetBody, resetDetails, resetReasonFlag } from "./reset-reason.ts";
-import { RetryState } from "./retry-state.ts";
+import { RetryState, verdictFlag } from "./retry-state.ts";
 import { rewriteHost, rewriteRequest } from "./rewrite-request.ts";
 import type { RouteEntry } from "./route-entry.ts";
 import type { RouterConfig } from "./router-config.ts";
@@ -28,7 +28,6 @@ const INTERNAL = knownHeaderId("x-envoy-internal");
 const ALT_RESPONSE = knownHeaderId("x-envoy-upstream-rq-timeout-alt-response");
 const ALT_STAT_NAME = knownHeaderId("x-envoy-upstream-alt-stat-name");
 const ATTEMPT_COUNT = knownHeaderId("x-envoy-attempt-count");
-const CANARY = knownHeaderId("x-envoy-upstream-canary");
 const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
 
 const GLOBAL_TIMEOUT = 1;
@@ -110,8 +109,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       );
       return "stop";
     }
-    const name = action.clusterHeader === "" ? route.clusterName : (headers.get(action.clusterHeader) ?? "");
-    const cluster = name === "" ? undefined : context.clusters.get(name);
+    const cluster = route.findCluster(headers, context.clusters);
     if (cluster === undefined) {
       stats.noCluster.inc();
       this.#reply(action.clusterNotFoundStatus, "", "cluster_not_found", ResponseFlag.NoClusterFound);
@@ -238,16 +236,12 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       this.#scheduleRetry();
       return;
     }
-    if (verdict === "limit") info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
-    else if (verdict === "overflow") info.setFlag(ResponseFlag.UpstreamOverflow);
+    info.setFlag(verdictFlag(verdict));
     this.#retry.disable();
     this.#body.clearBody();
     if (this.#completeTime !== 0 && !this.#config.suppressEnvoyHeaders)
       headers.setId(SERVICE_TIME, String(Math.floor(now - this.#completeTime)));
-    if (this.#config.dynamicStats) {
-      this.#handles!.countResponse(status, this.#isInternal);
-      if (headers.hasId(CANARY) && headers.getId(CANARY) === "true") this.#handles!.countCanary(status);
-    }
+    if (this.#config.dynamicStats) this.#handles!.countUpstream(headers, this.#isInternal);
     info.responseCode = status;
     info.responseHeaders = headers;
     info.responseCodeDetails = "via_upstream";
@@ -395,9 +389,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       this.#scheduleRetry();
       return true;
     }
-    const { info } = this.#stream;
-    if (verdict === "limit") info.setFlag(ResponseFlag.UpstreamRetryLimitExceeded);
-    else if (verdict === "overflow") info.setFlag(ResponseFlag.UpstreamOverflow);
+    this.#stream.info.setFlag(verdictFlag(verdict));
     return false;
   }
 
@@ -457,8 +449,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const attempt = this.#attempt;
     this.#done = true;
     info.lastUpstreamByteReceived = now;
-    info.upstreamWireBytesReceived = attempt.wireBytesReceived;
-    info.upstreamWireBytesSent = attempt.wireBytesSent;
+    attempt.record(info);
     attempt.finish();
     this.#cleanUp();
     if (this.#completeTime !== 0 && this.#config.dynamicStats)

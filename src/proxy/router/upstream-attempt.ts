@@ -7,6 +7,7 @@ import type {
   PoolCallbacks,
   PoolRequest,
   RoutingPriority,
+  StreamInfo,
   UpstreamConnectionInfo,
 } from "../api.ts";
 
@@ -60,12 +61,11 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     return this.#stream !== undefined;
   }
 
-  get wireBytesReceived(): number {
-    return this.#stream?.wireBytesReceived ?? 0;
-  }
-
-  get wireBytesSent(): number {
-    return this.#stream?.wireBytesSent ?? 0;
+  /** Notes how many bytes went over the wire. */
+  record(info: StreamInfo): void {
+    if (this.#stream === undefined) return;
+    info.upstreamWireBytesReceived = this.#stream.wireBytesReceived;
+    info.upstreamWireBytesSent = this.#stream.wireBytesSent;
   }
 
   /** Starts a try. The owner may be called back before this returns. */
