@@ -11,6 +11,9 @@ import { freePort } from "./contender.ts";
 import type { Contender, Work } from "./contender.ts";
 import { envoyBootstrap, haproxyConfig, nginxProxyConfig, nginxUpstreamConfig } from "./configs.ts";
 
+/** Long enough to write a profile at the end. */
+const STOP_MS = 20_000;
+
 export type ContenderName = "weft" | "envoy" | "nginx" | "haproxy";
 
 /** Starts a proxy that does the given work on its core, and waits until it accepts connections. */
@@ -24,7 +27,7 @@ export async function startContender(name: ContenderName, work: Work): Promise<C
   });
   const port = proxy.ports.get("bench");
   if (port === undefined) throw new Error(`${name} has no listener "bench"`);
-  return { name, port, pid: proxy.process.pid, stop: async () => void (await proxy.stop()) };
+  return { name, port, pid: proxy.process.pid, stop: async () => void (await proxy.stop(STOP_MS)) };
 }
 
 /** Starts the upstream: nginx that answers every request with a few bytes. */

@@ -20,8 +20,8 @@ export interface RunningProxy {
   readonly log: string;
   /** Counters and gauges by name; `filter` is a regular expression as the admin server takes it. */
   stats(filter?: string): Promise<Map<string, number | string>>;
-  /** Stops it and returns its exit code. */
-  stop(): Promise<number>;
+  /** Asks it to stop, kills it after `graceMs` (3000), and returns its exit code. */
+  stop(graceMs?: number): Promise<number>;
 }
 
 export interface StartOptions {
@@ -155,7 +155,7 @@ class Running implements RunningProxy {
     return found;
   }
 
-  stop(): Promise<number> {
-    return this.process.stop();
+  stop(graceMs?: number): Promise<number> {
+    return this.process.stop(graceMs);
   }
 }
