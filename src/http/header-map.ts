@@ -31,6 +31,8 @@ export class HeaderMap {
   path = "";
   scheme = "";
   authority = "";
+  /** There is a Host and it is empty: the one way to tell that from none. Says nothing once `authority` is set. */
+  emptyAuthority = false;
   /** `:protocol` of an extended CONNECT. */
   protocol = "";
   /** Response status; 0 for requests and trailers. */
@@ -68,6 +70,7 @@ export class HeaderMap {
   clear(): void {
     this.method = this.path = this.scheme = this.authority = this.protocol = "";
     this.status = 0;
+    this.emptyAuthority = false;
     for (let i = 0; i < this.#count; i++) this.#first[this.#ids[i]!] = 0;
     this.#raw = "";
     this.#count = this.#live = 0;
@@ -221,6 +224,7 @@ export class HeaderMap {
     copy.path = this.path;
     copy.scheme = this.scheme;
     copy.authority = this.authority;
+    copy.emptyAuthority = this.emptyAuthority;
     copy.protocol = this.protocol;
     copy.status = this.status;
     for (let i = 0; i < this.#count; i++) {
@@ -361,7 +365,7 @@ export class HeaderMap {
         return this.scheme || undefined;
       case ":authority":
       case "host":
-        return this.authority || undefined;
+        return this.authority || (this.emptyAuthority ? "" : undefined);
       case ":protocol":
         return this.protocol || undefined;
       case ":status":

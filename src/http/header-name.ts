@@ -10,6 +10,8 @@ const INLINE =
   "accept accept-encoding authorization cache-control content-encoding etag grpc-accept-encoding grpc-message grpc-status grpc-timeout " +
   "if-match if-none-match if-modified-since if-unmodified-since if-range last-modified origin referer user-agent vary range date server location " +
   "access-control-request-headers access-control-request-method access-control-request-private-network " +
+  "access-control-allow-origin access-control-allow-headers access-control-allow-methods access-control-allow-credentials " +
+  "access-control-allow-private-network access-control-expose-headers access-control-max-age " +
   "x-request-id x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-forwarded-client-cert proxy-status " +
   "x-client-trace-id x-ot-span-context " +
   "x-envoy-attempt-count x-envoy-decorator-operation x-envoy-degraded x-envoy-downstream-service-cluster x-envoy-downstream-service-node " +

@@ -300,6 +300,7 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
     const error =
       bodyFraming.settle(map, options.allowChunkedLength) ?? setTarget(map, target, host, options);
     if (error !== undefined) return error;
+    if (hosts > 0 && map.authority === "") map.emptyAuthority = true;
     if (http10 && !options.acceptHttp10) return LOW_VERSION;
     return isAuthority(map.authority) ? undefined : INVALID_AUTHORITY;
   }

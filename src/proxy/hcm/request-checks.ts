@@ -26,7 +26,7 @@ export const NO_UPGRADE: Refusal = { status: 403, details: "upgrade_failed", clo
 
 /** Checks host and path and brings them into the configured form. Returns why the request is refused, if it is. */
 export function checkRequest(headers: HeaderMap, config: HcmConfig, port: number): Refusal | undefined {
-  if (headers.authority === "") return MISSING_HOST;
+  if (headers.authority === "" && !headers.emptyAuthority) return MISSING_HOST;
   if (config.stripHostDot) headers.authority = stripTrailingDot(headers.authority);
   if (config.stripHostPort === "any") headers.authority = stripPort(headers.authority, undefined);
   else if (config.stripHostPort === "matching") headers.authority = stripPort(headers.authority, port);
