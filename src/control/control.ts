@@ -11,6 +11,7 @@ import type { Catalog } from "./model.ts";
 import { followPolicy, readPolicy } from "./policy-file.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, type DiscoverySourceDef, type SourceLog } from "./source.ts";
+import type { OptionValues } from "./source-options.ts";
 import { sources as shippedSources } from "./sources/index.ts";
 
 export interface ControlOptions {
@@ -140,7 +141,7 @@ async function listenHttp(
 /** Feeds the catalog from one source until the signal says stop. */
 async function followSource(
   source: DiscoverySourceDef,
-  options: Readonly<Record<string, string>>,
+  options: OptionValues,
   name: string,
   catalog: CatalogStore,
   { log, signal }: { log: SourceLog; signal: AbortSignal },

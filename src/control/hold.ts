@@ -96,7 +96,7 @@ export class SourceState {
       this.#health = { ...this.#health, lastAttempt: now, error: reading.error };
       return { changed: false, begun: [], ended: [] };
     }
-    this.#health = { lastAttempt: now, lastSuccess: now, error: "" };
+    this.#health = { lastAttempt: now, lastSuccess: now, error: reading.incomplete ?? "" };
     const before = this.#services;
     const heldBefore = this.#holds;
     this.#services = new Map();
@@ -179,6 +179,13 @@ function doubtOf(
   }
   const present = new Set(reported.endpoints.map(endpointAddress));
   const lost = known.filter((endpoint) => !present.has(endpointAddress(endpoint))).length;
+  const unreadable = reported.unreadable ?? 0;
+  if (lost > 0 && unreadable > 0) {
+    return {
+      reason: `${lost} of ${known.length} endpoints vanished, and ${unreadable} instances make no sense`,
+      limitMs: options.partialHoldMs,
+    };
+  }
   if (lost < options.minLoss || lost / known.length <= options.maxLossShare) return undefined;
   return {
     reason: `${lost} of ${known.length} endpoints vanished at once`,

@@ -22,6 +22,8 @@ export interface ServiceReading {
    * or all leases running out at once, is not confirmed.
    */
   readonly confirmed: boolean;
+  /** How many more instances the source has that make no sense: known endpoints may be among them. */
+  readonly unreadable?: number;
 }
 
 /** One look at a source: everything it knows, or why it could not be asked. */
@@ -31,6 +33,8 @@ export type Reading =
       readonly services: ReadonlyMap<string, ServiceReading>;
       /** Services that somebody deleted on purpose. */
       readonly deleted?: ReadonlySet<string>;
+      /** What could not be read and is told as it last was; "" or nothing when all could. */
+      readonly incomplete?: string;
     }
   | { readonly kind: "error"; readonly error: string };
 

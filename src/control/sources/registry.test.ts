@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { parseSource } from "../source.ts";
 import { registrySource } from "./registry.ts";
 
 const instance = (port: number, state: string) => ({
@@ -43,7 +44,10 @@ test("registrySource.watch() confirms what was deregistered or deleted, not what
   const stopping = new AbortController();
   const log = { info() {}, warn() {} };
   const seen: string[] = [];
-  for await (const reading of registrySource.watch({ url }, { signal: stopping.signal, log })) {
+  for await (const reading of registrySource.watch(
+    parseSource(`registry:url=${url}`, [registrySource], {}).options,
+    { signal: stopping.signal, log },
+  )) {
     if (reading.kind === "error") {
       seen.push(reading.error);
       stopping.abort();

@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint, EndpointHealth, ServiceReading } from "../model.ts";
-import type { DiscoverySourceDef, SourceContext } from "../source.ts";
+import { defineSource } from "../source.ts";
+import { follow } from "./shared/follow.ts";
+import { bearer, HttpClient, tlsOptions } from "./shared/http-client.ts";
 
 interface InstanceJson {
   service: string;
@@ -29,58 +30,34 @@ interface Batch {
 }
 
 const WAIT_SECONDS = 20;
-const RETRY_MS = 500;
-const MAX_RETRY_MS = 5000;
 
 /** The Weft registry, by long poll: changes arrive as they happen, and a restart of either side resumes. */
-export const registrySource: DiscoverySourceDef = {
+export const registrySource = defineSource({
   name: "registry",
-  options: [
-    { name: "url", description: "address of the registry, e.g. http://127.0.0.1:8500", required: true },
-    { name: "token", description: "bearer token, if reads need one", required: false },
-  ],
-  async *watch(options, context) {
+  description: "a `weft registry`, by long poll: changes arrive as they happen",
+  options: {
+    url: { kind: "url", required: true, description: "address of the registry, e.g. http://127.0.0.1:8500" },
+    token: { secret: true, description: "bearer token, if reads need one" },
+    ...tlsOptions,
+  },
+  watch(options, context) {
     const mirror = new Mirror();
     let index = 0;
-    let failures = 0;
-    while (!context.signal.aborted) {
-      try {
-        const batch = await poll(options, index, context);
-        if (failures > 0) context.log.info(`registry ${options["url"]} answers again`);
-        failures = 0;
+    return follow(`registry ${options.url}`, context, async function* (signal) {
+      const client = new HttpClient({ url: options.url, tls: options, headers: () => bearer(options.token) });
+      signal.addEventListener("abort", () => client.close());
+      while (!signal.aborted) {
+        const path = `/v1/watch?index=${index}&wait=${WAIT_SECONDS}s`;
+        const batch = (await client.json(path, { signal, timeoutMs: (WAIT_SECONDS + 10) * 1000 })) as Batch;
+        if (!Number.isInteger(batch?.index) || !Array.isArray(batch.changes))
+          throw new Error(`the answer to ${path} is not one of a registry`);
         if (batch.reset || batch.changes.length > 0) mirror.apply(batch);
         index = batch.index;
         yield { kind: "ok", services: mirror.services(), deleted: mirror.deleted };
-      } catch (error) {
-        if (context.signal.aborted) return;
-        const text = describe(error);
-        if (failures++ === 0)
-          context.log.warn(`cannot read registry ${options["url"]}: ${text}; keeping what is known`);
-        yield { kind: "error", error: text };
-        await sleep(
-          Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 6)),
-          undefined,
-          context,
-        ).catch(() => {});
       }
-    }
+    });
   },
-};
-
-async function poll(
-  options: Readonly<Record<string, string>>,
-  index: number,
-  { signal }: SourceContext,
-): Promise<Batch> {
-  const url = new URL(`/v1/watch?index=${index}&wait=${WAIT_SECONDS}s`, options["url"]);
-  const token = options["token"];
-  const response = await fetch(url, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout((WAIT_SECONDS + 10) * 1000)]),
-    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-  });
-  if (!response.ok) throw new Error(`HTTP ${response.status}: ${(await response.text()).slice(0, 200)}`);
-  return (await response.json()) as Batch;
-}
+});
 
 /** What the registry holds, kept by its changes. */
 class Mirror {
@@ -130,10 +107,4 @@ function endpointOf(instance: InstanceJson): Endpoint {
   const { ip, port, weight, region, zone, version, metadata } = instance;
   const health: EndpointHealth = instance.state === "draining" ? "draining" : instance.health;
   return { ip, port, weight, region, zone, version, metadata, health };
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause as { code?: string; message?: string } | undefined;
-  return cause?.code ?? cause?.message ?? error.message;
 }
