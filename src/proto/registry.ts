@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   create as createMessage,
-  createFileRegistry,
   fromBinary,
   fromJson as messageFromJson,
   toBinary,
@@ -12,16 +11,16 @@ import {
 } from "@bufbuild/protobuf";
 import type {
   DescMessage,
-  FileRegistry,
   JsonObject,
   JsonValue,
   Message,
   MessageInitShape,
+  Registry,
 } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type * as wkt from "@bufbuild/protobuf/wkt";
 import type { Any } from "@bufbuild/protobuf/wkt";
+import { DescriptorSet } from "./descriptor-set.ts";
 import type { Messages } from "./messages.d.ts";
 
 /** Every message type of the descriptor set by full name, with its shape. */
@@ -55,14 +54,11 @@ export type MessageInit<N extends MessageName> = MessageInitShape<GenMessage<Mes
 /** The prefix of type URLs in xDS and in `@type`. */
 export const TYPE_URL_PREFIX = "type.googleapis.com/";
 
-let loaded: FileRegistry | undefined;
-const schemas = new Map<string, DescMessage>();
+let loaded: DescriptorSet | undefined;
 
-/** All descriptors: messages, enums, extensions (options) and services. Read at first use (about 0.1 s per thread). */
-export function registry(): FileRegistry {
-  loaded ??= createFileRegistry(
-    fromBinary(FileDescriptorSetSchema, readFileSync(join(import.meta.dirname, "envoy.binpb"))),
-  );
+/** All descriptors: messages, enums, extensions (options) and services, each made when it is first looked up. */
+export function registry(): Registry {
+  loaded ??= new DescriptorSet(readFileSync(join(import.meta.dirname, "envoy.binpb")));
   return loaded;
 }
 
@@ -75,11 +71,7 @@ export function schema<N extends MessageName>(name: N): GenMessage<MessageTypes[
 
 /** Descriptor of a message type named at run time, or undefined if Envoy's API has no such type. */
 export function findSchema(name: string): DescMessage | undefined {
-  const known = schemas.get(name);
-  if (known !== undefined) return known;
-  const found = registry().getMessage(name);
-  if (found !== undefined) schemas.set(name, found);
-  return found;
+  return registry().getMessage(name);
 }
 
 /** A message with defaults, filled from `init`. */
