@@ -1,6 +1,7 @@
-import { systemClock, type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { NetContext } from "../net/net-context.ts";
+import { TurnClock } from "../net/turn-clock.ts";
 import { decode } from "../proto/registry.ts";
 import { StatStore } from "../stats/stat-store.ts";
 import { logFiles } from "./access-log/log-files.ts";
@@ -39,11 +40,13 @@ export class WorkerRuntime {
     manifest: Extensions,
     port: WorkerPort,
     onExit: () => void = () => {},
-    clock: Clock = systemClock,
+    givenClock?: Clock,
   ) {
     const extensions = withBuiltIns(manifest);
     const bootstrap = decode("envoy.config.bootstrap.v3.Bootstrap", init.bootstrap);
     this.#port = port;
+    const net = new NetContext();
+    const clock = givenClock ?? new TurnClock(net.turn);
     this.#clock = clock;
     this.#onExit = onExit;
     this.#stats = new StatStore((update) => port.post({ kind: "stats", update }));
@@ -52,7 +55,7 @@ export class WorkerRuntime {
     const common = {
       clock,
       wheel: new TimerWheel(clock),
-      net: new NetContext(),
+      net,
       stats: this.#stats,
       runtime: this.#runtime,
       logger: (component: string) =>
@@ -115,6 +118,10 @@ export class WorkerRuntime {
         break;
       case "reopen-logs":
         logFiles(this.#clock).reopenAll();
+        break;
+      case "flush-stats":
+        this.#stats.flush();
+        this.#port.post({ kind: "stats-flushed", id: message.id });
         break;
       case "exit":
         this.listeners.close();

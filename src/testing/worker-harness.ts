@@ -1,5 +1,5 @@
 import { extensions as manifest } from "../extensions/index.ts";
-import { systemClock, type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { loadOrThrow } from "../proto/load.ts";
 import { create, encode } from "../proto/registry.ts";
 import { MergedStats } from "../stats/merged-stats.ts";
@@ -43,13 +43,7 @@ export class WorkerHarness {
       localIp: "192.0.2.2",
     };
     const post = (message: FromWorker): void => this.#receive(message);
-    this.runtime = new WorkerRuntime(
-      init,
-      options.extensions ?? manifest,
-      { post },
-      () => {},
-      options.clock ?? systemClock,
-    );
+    this.runtime = new WorkerRuntime(init, options.extensions ?? manifest, { post }, () => {}, options.clock);
   }
 
   /** Adds or updates a listener on a free port of 127.0.0.1, or on `port`; resolves with the port. */

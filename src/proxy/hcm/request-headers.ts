@@ -1,5 +1,5 @@
-import { randomUUID } from "node:crypto";
 import { isLoopback, parseIp } from "../../base/cidr.ts";
+import { randomUuid } from "../../base/random-uuid.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import { hasToken } from "../../http/h1/has-token.ts";
@@ -180,5 +180,5 @@ function cleanExternal(headers: HeaderMap, edge: boolean): void {
 function setRequestId(headers: HeaderMap, edge: boolean, preserve: boolean): void {
   const present = headers.hasId(REQUEST_ID);
   if (present && (!edge || preserve)) return;
-  headers.setId(REQUEST_ID, randomUUID());
+  headers.setId(REQUEST_ID, randomUuid());
 }

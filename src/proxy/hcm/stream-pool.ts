@@ -1,3 +1,4 @@
+import type { Deferred } from "../../net/write-turn.ts";
 import type { HcmConfig } from "./hcm-config.ts";
 import { HcmStream } from "./hcm-stream.ts";
 
@@ -7,24 +8,12 @@ const POOL_LIMIT = 256;
  * Streams of one configuration for reuse. A stream that is over may still be on the call stack, so it waits until the
  * stack is empty before it is cleared and handed out again.
  */
-export class StreamPool {
+export class StreamPool implements Deferred {
   readonly #config: HcmConfig;
   readonly #free: HcmStream[] = [];
   #retired: HcmStream[] = [];
   #spare: HcmStream[] = [];
   #scheduled = false;
-  readonly #sweep = (): void => {
-    this.#scheduled = false;
-    const retired = this.#retired;
-    this.#retired = this.#spare;
-    for (let i = 0; i < retired.length; i++) {
-      const stream = retired[i]!;
-      stream.recycle();
-      if (this.#free.length < POOL_LIMIT) this.#free.push(stream);
-    }
-    retired.length = 0;
-    this.#spare = retired;
-  };
 
   constructor(config: HcmConfig) {
     this.#config = config;
@@ -38,6 +27,18 @@ export class StreamPool {
     this.#retired.push(stream);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(this.#sweep);
+    this.#config.context.net.turn.defer(this);
+  }
+
+  runDeferred(): void {
+    this.#scheduled = false;
+    const retired = this.#retired;
+    this.#retired = this.#spare;
+    for (let i = 0; i < retired.length; i++) {
+      const stream = retired[i]!;
+      if (stream.recycle() && this.#free.length < POOL_LIMIT) this.#free.push(stream);
+    }
+    retired.length = 0;
+    this.#spare = retired;
   }
 }
