@@ -181,7 +181,6 @@ function relay(downstream: CodecStream): StreamHandler {
   const up = new Relay();
   up.to = downstream;
   down.begin = beginUpstream;
-  down.to = { up } as unknown as CodecStream;
   return down;
 
   function beginUpstream(headers: HeaderMap, end: boolean): void {
@@ -203,7 +202,11 @@ function exchange(requestBytes: Buffer, responseBytes: Buffer): void {
   nextId += 2;
 }
 
+const credit = Buffer.from([0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+credit.writeUInt32BE(BODY.length * PER_TURN, 9);
+
 function endTurn(): void {
+  server.feed(credit, 0, credit.length);
   upSink.endTurn();
   downSink.endTurn();
 }

@@ -1,11 +1,12 @@
+import type { Clock } from "../../base/clock.ts";
 import type { FrameWriter } from "./frame/frame-writer.ts";
 import type { H2Options } from "./options.ts";
 
 // Limits on what a peer may make us do for nothing. The first three are Envoy's (source/common/http/http2/protocol_constraints.cc).
 
 export const EMPTY_FRAMES = "http2.inbound_empty_frames_flood";
-export const PRIORITY_FRAMES = "http2.inbound_priority_frames_flood";
-export const WINDOW_UPDATE_FRAMES = "http2.inbound_window_update_frames_flood";
+export const PRIORITY_FRAMES = "codec_error:Too_many_PRIORITY_frames";
+export const WINDOW_UPDATE_FRAMES = "codec_error:Too_many_WINDOW_UPDATE_frames";
 export const CONTROL_FRAMES = "http2.inbound_control_frames_flood";
 export const OUTBOUND_FRAMES = "http2.outbound_frames_flood";
 export const OUTBOUND_CONTROL_FRAMES = "http2.outbound_control_frames_flood";
@@ -25,7 +26,7 @@ export class InboundBudgets {
   streams = 0;
   dataFramesSent = 0;
   readonly #options: H2Options;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   #emptyFrames = 0;
   #priorityFrames = 0;
   #windowUpdates = 0;
@@ -34,10 +35,9 @@ export class InboundBudgets {
   #closedStreams = 0;
   #prematureResets = 0;
 
-  /** @param now monotonic milliseconds */
-  constructor(options: H2Options, now: () => number) {
+  constructor(options: H2Options, clock: Clock) {
     this.#options = options;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /** A DATA, HEADERS or CONTINUATION frame; `useful` if it has a payload or ends its stream. */
@@ -64,7 +64,7 @@ export class InboundBudgets {
   /** SETTINGS, PING, and types that nobody knows. */
   onControlFrame(): string {
     if (++this.#controlFrames < CONTROL_LIMIT + this.streams) return "";
-    const now = this.#now();
+    const now = this.#clock.now();
     if (this.#controlSince !== 0 && now - this.#controlSince < CONTROL_PERIOD) return CONTROL_FRAMES;
     this.#controlSince = now;
     this.#controlFrames = this.streams;

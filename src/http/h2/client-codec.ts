@@ -6,7 +6,15 @@ import type { ByteSink, ClientCodec, ClientCodecHandler, StreamHandler } from ".
 import { hasToken } from "../h1/has-token.ts";
 import { H2Connection, type ConnectionSide } from "./connection.ts";
 import { INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, STREAM_CLOSED, type ErrorCode } from "./error-code.ts";
-import { fieldSection, MALFORMED, NO_FAULT, RESPONSE, TRAILERS, VIOLATION } from "./field-section.ts";
+import {
+  fieldSection,
+  MALFORMED,
+  NO_FAULT,
+  UNWANTED,
+  RESPONSE,
+  TRAILERS,
+  VIOLATION,
+} from "./field-section.ts";
 import { fieldWriter } from "./field-writer.ts";
 import { MAX_STREAM_ID } from "./frame/frame-type.ts";
 import type { H2Stream } from "./h2-stream.ts";
@@ -43,10 +51,10 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
   ) {
     this.#handler = handler;
     this.#options = options;
-    this.#connection = new H2Connection(this, sink, options, clock.now);
+    this.#connection = new H2Connection(this, sink, options, clock);
     const keepalive = options.connectionKeepalive;
     if (keepalive !== undefined && wheel !== undefined)
-      this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock.now, () =>
+      this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock, () =>
         this.#end("http2.keepalive_timeout"),
       );
   }
@@ -174,15 +182,15 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     const { status } = map;
     const isInterim = status < 200;
     const bodiless = stream.isHead || status === 304 || status === 204;
-    const isMalformed =
-      fault === MALFORMED ||
-      (fault === NO_FAULT &&
-        (isInterim ? endStream || status === 101 : endStream && contentLength > 0 && !bodiless));
-    if (fault !== NO_FAULT || isMalformed) {
+    const isShort = endStream && contentLength > 0 && !isInterim && !bodiless;
+    // Section 8.6: there is no 101.
+    const isOdd = isInterim && (endStream || status === 101);
+    if (fault !== NO_FAULT || isShort || isOdd) {
       map.release();
-      const why = detail === "" ? VIOLATION : detail;
-      if (isMalformed) connection.malformed(stream, why);
-      else connection.abort(stream, INTERNAL_ERROR, "local-reset", why);
+      if (fault === NO_FAULT && isOdd) return connection.malformed(stream, VIOLATION);
+      if (fault === MALFORMED) connection.malformed(stream, detail);
+      else if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+      else connection.wrongLength(stream);
       return;
     }
     if (isInterim) {

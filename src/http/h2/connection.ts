@@ -1,4 +1,4 @@
-import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { HeaderMap } from "../header-map.ts";
 import type { ByteSink, ResetReason } from "../stream.ts";
 import { InboundBudgets, outboundFlood } from "./budgets.ts";
@@ -12,7 +12,7 @@ import {
   STREAM_CLOSED,
   type ErrorCode,
 } from "./error-code.ts";
-import { fieldSection, MALFORMED, VIOLATION, type SectionKind } from "./field-section.ts";
+import { fieldSection, NO_FAULT, UNWANTED, VIOLATION, type SectionKind } from "./field-section.ts";
 import { fieldWriter } from "./field-writer.ts";
 import { DEFAULT_WINDOW, MAX_WINDOW, ReceiveWindow } from "./flow-control.ts";
 import {
@@ -35,6 +35,7 @@ import { Outbound, type OutboundOwner } from "./outbound.ts";
 import { RecentResets } from "./recent-resets.ts";
 import { codeOfReset, resetOfCode } from "./reset-code.ts";
 import { PeerSettings } from "./settings.ts";
+import { StreamTable } from "./stream-table.ts";
 import { CLOSED, LOCAL_CLOSED, REMOTE_CLOSED } from "./state.ts";
 
 /** What differs between server and client. */
@@ -70,8 +71,6 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   readonly budgets: InboundBudgets;
   readonly streamWindow: number;
   stopped = false;
-  /** Open streams, delivered or not. */
-  activeStreams = 0;
   /** Highest stream that the peer has opened. */
   lastPeerStream = 0;
   /** Highest stream that we have opened. */
@@ -83,7 +82,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   readonly #outbound: Outbound;
   readonly #window: ReceiveWindow;
   readonly #writesAtTurnEnd: boolean;
-  #streams: Map<number, H2Stream> | null = null;
+  readonly #streams = new StreamTable();
   /** Receiver of the DATA frame under way; null if its bytes are of no use. */
   #dataStream: H2Stream | null = null;
   #dataLength = 0;
@@ -92,7 +91,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   #depth = 0;
   readonly #resets = new RecentResets();
 
-  constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, now: () => number = systemClock.now) {
+  constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, clock: Clock) {
     this.#side = side;
     this.#options = options;
     this.streamWindow = options.initialStreamWindowSize;
@@ -100,13 +99,17 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#writesAtTurnEnd = sink.atTurnEnd !== undefined;
     this.encoder = new HpackEncoder(options.hpackTableSize);
     this.#decoder = new HpackDecoder(options.hpackTableSize);
-    this.budgets = new InboundBudgets(options, now);
+    this.budgets = new InboundBudgets(options, clock);
     this.#reader = new FrameReader(this, side.isServer, options.maxHeaderBytes);
     this.#outbound = new Outbound(this, this.writer, this.encoder, this.budgets);
     this.#window = new ReceiveWindow(Math.max(options.initialConnectionWindowSize, DEFAULT_WINDOW));
     this.enter();
     writePrologue(this.writer, options, side.isServer);
     this.leave();
+  }
+
+  get activeStreams(): number {
+    return this.#streams.size;
   }
 
   feed(bytes: Buffer, start: number, end: number): void {
@@ -132,7 +135,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.enter();
     this.writer.drained();
     this.#outbound.pump();
-    if (this.#streams !== null) for (const stream of this.#streams.values()) this.#outbound.tellDrain(stream);
+    for (const stream of this.#streams.list()) this.#outbound.tellDrain(stream);
     this.leave();
   }
 
@@ -159,8 +162,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   /** Puts a new stream into the table. */
   open(id: number): H2Stream {
     const stream = new H2Stream(this, id, this.peer.initialWindowSize);
-    (this.#streams ??= new Map()).set(id, stream);
-    this.activeStreams++;
+    this.#streams.add(stream);
     this.budgets.streams++;
     return stream;
   }
@@ -171,8 +173,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     stream.state = CLOSED;
     this.#outbound.remove(stream);
     const unused = stream.finish();
-    this.#streams!.delete(stream.id);
-    this.activeStreams--;
+    this.#streams.remove(stream);
     if (unused > 0) {
       this.#window.use(unused);
       this.#giveConnectionCredit();
@@ -210,17 +211,16 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     return true;
   }
 
-  /** What a malformed message brings about; true if the whole connection failed. */
-  failMessage(detail: string): boolean {
-    if (this.#options.overrideStreamErrorOnInvalidHttpMessage) return false;
-    this.fail(PROTOCOL_ERROR, detail);
-    return true;
-  }
-
   /** A stream's message turned out to be malformed (section 8.1.1). */
   malformed(stream: H2Stream, detail: string): void {
-    if (this.failMessage(detail)) return;
-    this.abort(stream, PROTOCOL_ERROR, "protocol-error", detail);
+    if (this.#options.overrideStreamErrorOnInvalidHttpMessage)
+      this.abort(stream, PROTOCOL_ERROR, "protocol-error", detail);
+    else this.fail(PROTOCOL_ERROR, detail);
+  }
+
+  /** A body that is not as long as was announced. Unlike other faults this never ends the connection in Envoy. */
+  wrongLength(stream: H2Stream): void {
+    this.abort(stream, PROTOCOL_ERROR, "protocol-error", "http2.remote_reset");
   }
 
   /** The trailers of a stream: a block after the head, which must end the stream. */
@@ -235,29 +235,28 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     if (!this.decode(kind, bytes, start, end)) return;
     const { map, fault, detail } = fieldSection;
     const mismatch = stream.expected >= 0 && stream.received !== stream.expected;
-    if (fault === 0 && endStream && !mismatch) {
+    if (fault === NO_FAULT && endStream && !mismatch) {
       stream.state |= REMOTE_CLOSED;
       stream.receiveTrailers(map);
       return;
     }
     map.release();
-    if (fault === 0 || fault === MALFORMED) this.malformed(stream, detail === "" ? VIOLATION : detail);
-    else this.abort(stream, INTERNAL_ERROR, "local-reset", detail);
+    if (fault === UNWANTED) this.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+    else if (fault === NO_FAULT && endStream) this.wrongLength(stream);
+    else this.malformed(stream, detail === "" ? VIOLATION : detail);
   }
 
   /** Every open stream, for whoever ends some of them. */
   openStreams(): H2Stream[] {
-    return this.#streams === null ? [] : [...this.#streams.values()];
+    return this.#streams.list();
   }
-
-  // FrameHandler
 
   onData(id: number, length: number, content: number, endStream: boolean): void {
     this.#dataLength = length;
     this.#dataContent = content;
     this.#dataEndsStream = endStream;
     if (!this.#window.receive(length)) return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
-    const stream = (this.#dataStream = this.#streams?.get(id) ?? null);
+    const stream = (this.#dataStream = this.#streams.get(id) ?? null);
     if (stream === null) {
       if (this.#isIdle(id)) return this.fail(PROTOCOL_ERROR, VIOLATION);
       if (!this.wasReset(id)) this.reset(id, STREAM_CLOSED);
@@ -266,7 +265,8 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     stream.wireBytesReceived += length + FRAME_HEADER;
     if (stream.remoteClosed) return this.#refuseData(stream, STREAM_CLOSED, "http2.stream_closed");
     if (!stream.headersReceived) return this.malformed(stream, VIOLATION);
-    if (length > 0) {
+    // A body of one frame needs no count.
+    if (length > 0 && (!endStream || stream.receiveWindow !== null || length > this.streamWindow)) {
       const window = (stream.receiveWindow ??= new ReceiveWindow(this.streamWindow));
       if (!window.receive(length))
         return this.#refuseData(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
@@ -276,7 +276,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       stream.expected >= 0 &&
       (endStream ? stream.received !== stream.expected : stream.received > stream.expected)
     )
-      return this.malformed(stream, VIOLATION);
+      return this.wrongLength(stream);
     if (!endStream) return;
     stream.state |= REMOTE_CLOSED;
     if (content === 0) stream.receive(EMPTY, 0, 0, true);
@@ -301,7 +301,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   onHeaders(id: number, bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    const stream = this.#streams?.get(id);
+    const stream = this.#streams.get(id);
     if (stream !== undefined) stream.wireBytesReceived += end - start + FRAME_HEADER;
     this.#side.onHeaders(id, stream, bytes, start, end, endStream);
   }
@@ -311,7 +311,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   onRstStream(id: number, code: ErrorCode): void {
-    const stream = this.#streams?.get(id);
+    const stream = this.#streams.get(id);
     if (stream === undefined) {
       if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
       return;
@@ -332,8 +332,8 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.encoder.setPeerLimit(peer.headerTableSize);
     writeSettingsAck(this.writer);
     const change = peer.initialWindowSize - windowBefore;
-    if (change === 0 || this.#streams === null) return;
-    for (const stream of this.#streams.values()) {
+    if (change === 0) return;
+    for (const stream of this.#streams.list()) {
       stream.sendWindow += change;
       if (stream.sendWindow > MAX_WINDOW) return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
     }
@@ -370,7 +370,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
         return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
       return this.#outbound.pump();
     }
-    const stream = this.#streams?.get(id);
+    const stream = this.#streams.get(id);
     if (stream === undefined) {
       if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
       return;
@@ -391,13 +391,11 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   onStreamError(id: number, code: ErrorCode): void {
-    const stream = this.#streams?.get(id);
+    const stream = this.#streams.get(id);
     if (stream !== undefined) this.#refuseData(stream, code, VIOLATION);
     else if (this.#isIdle(id)) this.fail(code, VIOLATION);
     else this.reset(id, code);
   }
-
-  // StreamOwner
 
   sendInterim(stream: H2Stream, status: number, headers: HeaderMap | undefined): void {
     if (!this.#side.isServer || status === 101) return;
@@ -431,7 +429,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 
   sendReset(stream: H2Stream, reason: ResetReason): void {
     this.enter();
-    this.abort(stream, codeOfReset(reason, this.#side.isServer), undefined, "");
+    this.abort(stream, codeOfReset(reason), undefined, "");
     this.leave();
   }
 
@@ -454,8 +452,6 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#side.onInboundEnd(stream);
     this.leave();
   }
-
-  // OutboundOwner
 
   localEnded(stream: H2Stream): void {
     stream.state |= LOCAL_CLOSED;

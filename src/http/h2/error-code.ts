@@ -9,7 +9,6 @@ export const FLOW_CONTROL_ERROR = 0x3;
 export const STREAM_CLOSED = 0x5;
 export const FRAME_SIZE_ERROR = 0x6;
 export const REFUSED_STREAM = 0x7;
-export const CANCEL = 0x8;
 export const COMPRESSION_ERROR = 0x9;
 export const CONNECT_ERROR = 0xa;
 export const ENHANCE_YOUR_CALM = 0xb;

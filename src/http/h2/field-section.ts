@@ -76,6 +76,8 @@ class FieldSection implements FieldReceiver {
   #count = 0;
   #regular = false;
   #host = "";
+  /** The one judged last: repeats are one string. */
+  #goodAuthority = "";
   /** Pseudo fields seen, a bit each. */
   #pseudo = 0;
 
@@ -118,21 +120,22 @@ class FieldSection implements FieldReceiver {
 
   #endRequest(): void {
     const { map } = this;
-    if (this.#host !== "") {
-      if (map.authority === "") map.authority = this.#host;
-      // Section 8.3.1: it must not name another entity.
-      else if (map.authority !== this.#host && map.authority.toLowerCase() !== this.#host.toLowerCase())
-        return this.#fail(MALFORMED, VIOLATION);
+    // Envoy's rule: `:authority` wins over `host`, and one of them there must be.
+    if (map.authority === "") map.authority = this.#host;
+    if (map.authority === "") return this.#fail(MALFORMED, VIOLATION);
+    const { method, authority } = map;
+    if (method !== "GET" && method !== "POST" && (method === "" || !consistsOf(TOKEN_CHAR, method)))
+      return this.#fail(MALFORMED, VIOLATION);
+    if (authority !== this.#goodAuthority) {
+      if (!consistsOf(AUTHORITY_CHAR, authority)) return this.#fail(MALFORMED, INVALID_FIELD);
+      this.#goodAuthority = authority;
     }
-    if (!consistsOf(TOKEN_CHAR, map.method) || map.method === "") return this.#fail(MALFORMED, VIOLATION);
-    if (!consistsOf(AUTHORITY_CHAR, map.authority)) return this.#fail(MALFORMED, INVALID_FIELD);
     const seen = this.#pseudo;
     const located = (seen & bit(PATH)) !== 0 && (seen & bit(SCHEME)) !== 0;
-    if (map.method === "CONNECT") {
+    if (method === "CONNECT") {
       const extended = (seen & bit(PROTOCOL)) !== 0;
       if (extended ? !located || !this.#options.allowConnect : (seen & (bit(PATH) | bit(SCHEME))) !== 0)
         return this.#fail(MALFORMED, VIOLATION);
-      if (map.authority === "") return this.#fail(MALFORMED, VIOLATION);
       return;
     }
     if (!located || (seen & bit(PROTOCOL)) !== 0 || map.scheme === "")
@@ -157,16 +160,16 @@ class FieldSection implements FieldReceiver {
         return;
       case CONTENT_LENGTH: {
         const length = parseLength(value);
-        if (length < 0 || this.contentLength >= 0) return this.#fail(MALFORMED, VIOLATION);
+        if (length < 0 || this.contentLength >= 0) return this.#fail(MALFORMED, INVALID_FIELD);
         this.contentLength = length;
         return map.addId(CONTENT_LENGTH, value);
       }
       case TE:
-        if (value.toLowerCase() !== "trailers") return this.#fail(MALFORMED, VIOLATION);
+        if (value.toLowerCase() !== "trailers") return this.#fail(MALFORMED, INVALID_FIELD);
         if (!map.hasId(TE)) map.addId(TE, value);
         return;
       default:
-        return this.#fail(MALFORMED, VIOLATION);
+        return this.#fail(MALFORMED, INVALID_FIELD);
     }
   }
 

@@ -82,6 +82,8 @@ export class H2Stream implements CodecStream {
   outbound: Queue | null = null;
   /** `data` returned false. */
   wantsDrain = false;
+  /** Link of the connection's table. */
+  nextInBucket: H2Stream | null = null;
   readonly #owner: StreamOwner;
   #inbound: Queue | null = null;
   #delivering = false;

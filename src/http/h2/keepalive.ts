@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "../../base/timer-wheel.ts";
 import { writePing } from "./frame/control.ts";
 import type { H2Connection } from "./connection.ts";
@@ -18,22 +19,21 @@ export class Keepalive implements TimerOwner {
   readonly #giveUpTimer = new Timer(this, GIVE_UP);
   #count = 0;
   #heardAt: number;
-  readonly #now: () => number;
+  readonly #clock: Clock;
 
-  /** @param now monotonic milliseconds */
   constructor(
     connection: H2Connection,
     options: KeepaliveOptions,
     wheel: TimerWheel,
-    now: () => number,
+    clock: Clock,
     onDead: () => void,
   ) {
     this.#connection = connection;
     this.#options = options;
     this.#wheel = wheel;
-    this.#now = now;
+    this.#clock = clock;
     this.#onDead = onDead;
-    this.#heardAt = now();
+    this.#heardAt = clock.now();
     this.#schedule();
   }
 
@@ -44,13 +44,13 @@ export class Keepalive implements TimerOwner {
 
   /** Bytes have come. */
   heard(): void {
-    if (this.#options.idleInterval > 0) this.#heardAt = this.#now();
+    if (this.#options.idleInterval > 0) this.#heardAt = this.#clock.now();
   }
 
   /** A stream is about to be opened. */
   onNewStream(): void {
     const { idleInterval } = this.#options;
-    if (idleInterval > 0 && this.#now() - this.#heardAt > idleInterval && !this.#giveUpTimer.armed)
+    if (idleInterval > 0 && this.#clock.now() - this.#heardAt > idleInterval && !this.#giveUpTimer.armed)
       this.#ping();
   }
 

@@ -1,6 +1,5 @@
 import type { ResetReason } from "../stream.ts";
 import {
-  CANCEL,
   CONNECT_ERROR,
   INTERNAL_ERROR,
   NO_ERROR,
@@ -9,8 +8,8 @@ import {
   type ErrorCode,
 } from "./error-code.ts";
 
-/** Code of the RST_STREAM that a handler's reset sends. */
-export function codeOfReset(reason: ResetReason, isServer: boolean): ErrorCode {
+/** Code of the RST_STREAM that a handler's reset sends: Envoy's, which takes INTERNAL_ERROR for cancellations too. */
+export function codeOfReset(reason: ResetReason): ErrorCode {
   switch (reason) {
     case "local-refused-stream-reset":
     case "remote-refused-stream-reset":
@@ -21,7 +20,7 @@ export function codeOfReset(reason: ResetReason, isServer: boolean): ErrorCode {
     case "protocol-error":
       return PROTOCOL_ERROR;
     default:
-      return isServer ? INTERNAL_ERROR : CANCEL;
+      return INTERNAL_ERROR;
   }
 }
 

@@ -14,7 +14,15 @@ import {
   REFUSED_STREAM,
   STREAM_CLOSED,
 } from "./error-code.ts";
-import { fieldSection, MALFORMED, NO_FAULT, REQUEST, TRAILERS, VIOLATION } from "./field-section.ts";
+import {
+  fieldSection,
+  MALFORMED,
+  NO_FAULT,
+  UNWANTED,
+  REQUEST,
+  TRAILERS,
+  VIOLATION,
+} from "./field-section.ts";
 import { fieldWriter } from "./field-writer.ts";
 import { writeGoAway, writePing } from "./frame/control.ts";
 import { FRAME_HEADER, MAX_STREAM_ID } from "./frame/frame-type.ts";
@@ -65,10 +73,10 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     this.#options = options;
     this.#wheel = wheel;
     this.#clock = clock;
-    this.#connection = new H2Connection(this, sink, options, clock.now);
+    this.#connection = new H2Connection(this, sink, options, clock);
     const keepalive = options.connectionKeepalive;
     if (keepalive !== undefined && wheel !== undefined)
-      this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock.now, () => this.#dead());
+      this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock, () => this.#dead());
   }
 
   get activeStreams(): number {
@@ -192,12 +200,11 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     stream.headersReceived = true;
     stream.handler = this.#handler.onStream(stream);
     if (connection.stopped || stream.over) return map.release();
-    const isMalformed = fault === MALFORMED || (endStream && contentLength > 0);
-    if (fault !== NO_FAULT || isMalformed) {
+    if (fault !== NO_FAULT || (endStream && contentLength > 0)) {
       map.release();
-      const why = detail === "" ? VIOLATION : detail;
-      if (isMalformed) connection.malformed(stream, why);
-      else connection.abort(stream, INTERNAL_ERROR, "local-reset", why);
+      if (fault === MALFORMED) connection.malformed(stream, detail);
+      else if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+      else connection.wrongLength(stream);
       return;
     }
     stream.isHead = map.method === "HEAD";

@@ -67,6 +67,7 @@ export class HpackDecoder {
     let began = false;
     while (this.#at < this.#end) {
       const first = bytes[this.#at]!;
+      if (this.#mustShrink && first >> 5 !== 1) return false;
       if (first >= 128) {
         began = true;
         const index = this.#integer(127);
@@ -92,7 +93,6 @@ export class HpackDecoder {
         if (began || size > this.#limit || this.#failed) return false;
         this.#mustShrink = false;
         this.#table.resize(size);
-        continue;
       } else {
         began = true;
         const name = this.#name(15);
@@ -100,7 +100,6 @@ export class HpackDecoder {
         if (this.#failed) return false;
         receiver.field(this.#nameCode | this.#badValue, name, value);
       }
-      if (this.#mustShrink) return false;
     }
     return !this.#failed;
   }
