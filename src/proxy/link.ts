@@ -73,12 +73,16 @@ export type ToWorker =
   | { readonly kind: "runtime"; readonly values: Readonly<Record<string, string | number | boolean>> }
   | { readonly kind: "log-levels"; readonly levels: Readonly<Record<string, string>> }
   | { readonly kind: "reopen-logs" }
+  /** Stats are about to be read: send names that were not sent yet, then answer. */
+  | { readonly kind: "flush-stats"; readonly id: number }
   /** Flush logs and exit. */
   | { readonly kind: "exit" };
 
 export type FromWorker =
   | { readonly kind: "ready" }
   | { readonly kind: "stats"; readonly update: StatUpdate }
+  /** Answer to "flush-stats", after the stats. */
+  | { readonly kind: "stats-flushed"; readonly id: number }
   /** Answer to "listener": it accepts on these addresses, or why not. */
   | { readonly kind: "listening"; readonly name: string; readonly error: string | undefined }
   /** A removed listener's last connection is gone. */

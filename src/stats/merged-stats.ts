@@ -1,5 +1,5 @@
 import { HistogramView } from "./histogram.ts";
-import type { StatDeclaration, StatKind, StatUpdate } from "./slots.ts";
+import { NEVER_WRITTEN, type StatDeclaration, type StatKind, type StatUpdate } from "./slots.ts";
 
 /** Stats by name, summed over all threads. */
 export interface StatSnapshot {
@@ -124,14 +124,17 @@ export class MergedStats {
       for (const entry of entries.values()) if (entry.kind === "counter") entry.base = sum(entry);
   }
 
-  /** Everything at once. With many clusters `chunks` is kinder to the event loop. */
+  /** Everything at once; for few stats. */
   snapshot(): StatSnapshot {
     const snapshot = emptySnapshot();
-    for (const bucket of this.#buckets.values()) fill(snapshot, bucket);
+    for (const bucket of this.#buckets.values()) fill(snapshot, bucket, 0);
     return snapshot;
   }
 
-  /** The same as `snapshot` in pieces: every name of a piece sorts before every name of the next one. */
+  /**
+   * The same as `snapshot` in pieces, kind to the event loop: every name of a piece sorts before every name of the next
+   * one. Numbers that nobody ever wrote are NEVER_WRITTEN, which prints as 0.
+   */
   *chunks(): Iterable<StatSnapshot> {
     // A list of its own: buckets may come and go while the pieces are being sent.
     const buckets = (this.#sorted ??= [...this.#buckets.values()].sort(byKey));
@@ -139,9 +142,18 @@ export class MergedStats {
       const snapshot = emptySnapshot();
       const { key } = buckets[i]!;
       // A bucket "server." holds names on both sides of "server.worker_0.".
-      do fill(snapshot, buckets[i++]!);
+      do fill(snapshot, buckets[i++]!, NEVER_WRITTEN);
       while (i < buckets.length && buckets[i]!.key.startsWith(key));
       yield snapshot;
+    }
+  }
+
+  /** Gauges whose names begin with `prefix`, which is one whole part such as "listener.". */
+  *gauges(prefix: string): Iterable<readonly [name: string, value: number]> {
+    for (const { key, entries } of this.#buckets.values()) {
+      if (!key.startsWith(prefix)) continue;
+      for (const entry of entries.values())
+        if (entry.kind === "gauge" && !entry.hidden) yield [entry.name, sum(entry)];
     }
   }
 
@@ -225,18 +237,24 @@ function hide(entry: Entry): void {
   }
 }
 
-function fill({ counters, gauges, histograms }: StatSnapshot, { templates, entries }: Bucket): void {
+/** @param unused what to show for numbers that nobody wrote */
+function fill(
+  { counters, gauges, histograms }: StatSnapshot,
+  { templates, entries }: Bucket,
+  unused: number,
+): void {
   for (const [prefix, lists] of templates) {
     for (const names of lists) {
-      for (const name of names.counters) counters.set(prefix + name, 0);
-      for (const name of names.gauges) gauges.set(prefix + name, 0);
+      for (const name of names.counters) counters.set(prefix + name, unused);
+      for (const name of names.gauges) gauges.set(prefix + name, unused);
       for (const name of names.histograms) histograms.set(prefix + name, NO_SAMPLES);
     }
   }
   for (const entry of entries.values()) {
     if (entry.hidden) continue;
-    if (entry.kind === "counter") counters.set(entry.name, sum(entry) - entry.base);
-    else if (entry.kind === "gauge") gauges.set(entry.name, sum(entry));
+    if (entry.kind === "counter")
+      counters.set(entry.name, wasWritten(entry) ? sum(entry) - entry.base : unused);
+    else if (entry.kind === "gauge") gauges.set(entry.name, wasWritten(entry) ? sum(entry) : unused);
     else histograms.set(entry.name, histogramOf(entry));
   }
 }
@@ -247,6 +265,11 @@ function sum({ parts }: Entry): number {
   let total = 0;
   for (const { slots, slot } of parts) total += slots[slot]!;
   return total;
+}
+
+function wasWritten({ parts }: Entry): boolean {
+  for (const { slots, slot } of parts) if (!Object.is(slots[slot], NEVER_WRITTEN)) return true;
+  return false;
 }
 
 function histogramOf({ parts, histogramBase }: Entry): HistogramView {

@@ -1,6 +1,12 @@
 // Where counters, gauges and histogram buckets live: 8-byte slots in shared memory. Each thread writes its own slots with
 // plain stores and the main thread sums them on scrape: a plain add costs 2 ns, an atomic one 10.
 
+/**
+ * What a number holds that nobody wrote to. Any write, also of 0, turns it into another number, so that a slot remembers
+ * for free whether it was used.
+ */
+export const NEVER_WRITTEN: number = -0;
+
 /** Slots per chunk; a chunk is one SharedArrayBuffer of 32 KiB. */
 export const CHUNK_SLOTS = 4096;
 

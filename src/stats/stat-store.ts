@@ -1,5 +1,5 @@
 import { Histogram, HISTOGRAM_SLOTS } from "./histogram.ts";
-import { CHUNK_SLOTS, type StatDeclaration, type StatKind, type StatUpdate } from "./slots.ts";
+import { CHUNK_SLOTS, NEVER_WRITTEN, type StatDeclaration, type StatKind, type StatUpdate } from "./slots.ts";
 
 /** A number that only grows. */
 export class Counter {
@@ -21,7 +21,7 @@ export class Counter {
 
   /** This thread's part. */
   get value(): number {
-    return this.#slots[this.#index]!;
+    return this.#slots[this.#index]! + 0;
   }
 }
 
@@ -48,7 +48,7 @@ export class Gauge {
   }
 
   get value(): number {
-    return this.#slots[this.#index]!;
+    return this.#slots[this.#index]! + 0;
   }
 }
 
@@ -88,7 +88,7 @@ export class StatStore {
     return new StatScope(this, prefix);
   }
 
-  /** Sends pending names now; for tests and before a thread ends. */
+  /** Sends pending names now: before stats are read, and before a thread ends. */
   flush(): void {
     this.#scheduled = false;
     if (this.#declarations.length === 0) return;
@@ -108,6 +108,7 @@ export class StatStore {
     }
     const slot = this.#used;
     this.#used += length;
+    if (kind !== "histogram") this.#slots[slot] = NEVER_WRITTEN;
     const stat =
       kind === "counter"
         ? new Counter(this.#slots, slot)

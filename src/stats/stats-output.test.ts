@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { MergedStats } from "./merged-stats.ts";
+import { MergedStats, type StatSnapshot } from "./merged-stats.ts";
 import { statsJson } from "./json.ts";
 import { statsPrometheus } from "./prometheus.ts";
 import { StatStore } from "./stat-store.ts";
@@ -133,10 +133,31 @@ test("HistogramView.quantile() estimates as libcircllhist does", () => {
   assert.deepEqual(values, [1.02, 1.06, 2.033333333333333, 5.05, 11.5, 29.5, 29.5]);
 });
 
+/** All chunks in one. */
+function whole(merged: MergedStats): StatSnapshot {
+  const chunks = [...merged.chunks()];
+  return {
+    counters: new Map(chunks.flatMap(({ counters }) => [...counters])),
+    gauges: new Map(chunks.flatMap(({ gauges }) => [...gauges])),
+    histograms: new Map(chunks.flatMap(({ histograms }) => [...histograms])),
+  };
+}
+
 test("selectStats() filters by use, type and name", () => {
-  const snapshot = sample().snapshot();
-  const used = selectStats(snapshot, new Map(), { ...ALL_STATS, usedOnly: true });
+  const merged = sample();
+  const snapshot = merged.snapshot();
+  const used = selectStats(whole(merged), new Map(), { ...ALL_STATS, usedOnly: true });
   assert.ok(!used.counters.some(([name]) => name === "cluster.up.upstream_rq_total"));
+  const other = new MergedStats();
+  const store = new StatStore((update) => other.update("main", update));
+  store.gauge("went.up.and.down").inc();
+  store.gauge("went.up.and.down").dec();
+  store.counter("was.reset").inc();
+  store.gauge("asked.for");
+  store.flush();
+  other.resetCounters();
+  const zeros = selectStats(whole(other), new Map(), { ...ALL_STATS, usedOnly: true });
+  assert.deepEqual([zeros.gauges, zeros.counters], [[["went.up.and.down", 0]], [["was.reset", 0]]]);
   const gauges = selectStats(snapshot, new Map(), { ...ALL_STATS, type: "Gauges" });
   assert.equal(gauges.counters.length, 0);
   assert.equal(gauges.gauges.length, 1);

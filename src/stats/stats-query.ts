@@ -1,11 +1,13 @@
 import type { HistogramView } from "./histogram.ts";
 import type { StatSnapshot } from "./merged-stats.ts";
+import { NEVER_WRITTEN } from "./slots.ts";
 
 /** How histograms are printed: percentiles, or the counts of buckets. */
 export type HistogramMode = "summary" | "cumulative" | "disjoint" | "detailed";
 
 /** Which stats to print. */
 export interface StatsQuery {
+  /** Leave out what was never written; what is 0 now may have been. */
   readonly usedOnly: boolean;
   /** Whether a name is wanted; undefined = all. */
   readonly filter: ((name: string) => boolean) | undefined;
@@ -71,10 +73,14 @@ export function selectStats(
   };
   return {
     texts: pick(wants("TextReadouts"), texts, (value) => value !== ""),
-    counters: pick(wants("Counters"), snapshot.counters, (value) => value !== 0),
-    gauges: pick(wants("Gauges"), snapshot.gauges, (value) => value !== 0),
+    counters: pick(wants("Counters"), snapshot.counters, wasWritten),
+    gauges: pick(wants("Gauges"), snapshot.gauges, wasWritten),
     histograms: pick(wants("Histograms"), snapshot.histograms, (view) => view.count > 0),
   };
+}
+
+function wasWritten(value: number): boolean {
+  return !Object.is(value, NEVER_WRITTEN);
 }
 
 /** Plain byte order, as Envoy's. */

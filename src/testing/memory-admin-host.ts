@@ -73,7 +73,6 @@ export function memoryAdminHost(
     commandLine: { concurrency: 1 },
     uptime: () => 9000,
     state: () => controls.state,
-    stats: () => merged.snapshot(),
     statChunks: () => merged.chunks(),
     usedHistograms: () => merged.usedHistograms(),
     textReadouts: () => controls.texts,

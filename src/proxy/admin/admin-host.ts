@@ -1,6 +1,7 @@
 import type { MessageOf } from "../../proto/registry.ts";
 import type { HistogramView } from "../../stats/histogram.ts";
 import type { StatSnapshot } from "../../stats/merged-stats.ts";
+import type { StatStore } from "../../stats/stat-store.ts";
 
 export type ServerState = "LIVE" | "DRAINING" | "PRE_INITIALIZING" | "INITIALIZING";
 
@@ -75,13 +76,16 @@ export interface AdminHost {
   /** Monotonic milliseconds since the start. */
   uptime(): number;
   state(): ServerState;
-  stats(): StatSnapshot;
-  /** The same as `stats` in pieces, see MergedStats.chunks; used if present, so that many stats do not stop the thread. */
-  statChunks?(): Iterable<StatSnapshot>;
+  /** Brings stats up to date; awaited before any of the following are called. */
+  prepareStats?(): Promise<void>;
+  /** All numbers in pieces, see MergedStats.chunks. */
+  statChunks(): Iterable<StatSnapshot>;
   /** Histograms with samples (MergedStats.usedHistograms); read once per flush interval. */
-  usedHistograms?(): Iterable<readonly [name: string, view: HistogramView]>;
+  usedHistograms(): Iterable<readonly [name: string, view: HistogramView]>;
   /** Tags of --stats-tag and stats_config.stats_tags, for all Prometheus stats. */
   statsTags?(): readonly { readonly name: string; readonly value: string }[];
+  /** Where the admin server counts its own connections and requests; nowhere if absent. */
+  readonly store?: StatStore;
   /** String-valued stats, such as control_plane.identifier and cluster.x.version_text. */
   textReadouts(): ReadonlyMap<string, string>;
   resetCounters(): void;

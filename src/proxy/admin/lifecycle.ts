@@ -52,7 +52,8 @@ export const resetCounters: AdminEndpoint = {
   path: "/reset_counters",
   help: "reset all counters to zero",
   mutates: true,
-  handle: ({ host }) => {
+  handle: async ({ host }) => {
+    await host.prepareStats?.();
     host.resetCounters();
     return OK;
   },

@@ -5,6 +5,7 @@ import type { AdminHost } from "./admin-host.ts";
 import { AdminQuery } from "./admin-query.ts";
 import { TEXT, type AdminEndpoint, type AdminReply } from "./endpoint.ts";
 import { ENDPOINTS } from "./endpoints.ts";
+import { AdminStats } from "./admin-stats.ts";
 import { helpText } from "./help.ts";
 import { HistogramIntervals } from "./histogram-intervals.ts";
 
@@ -27,6 +28,7 @@ export async function startAdmin(
       else void write(request, response, { status: 500, body: `${(error as Error).message}\n` });
     });
   });
+  if (host.store !== undefined) new AdminStats(host.store).count(server);
   server.keepAliveTimeout = IDLE_TIMEOUT;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -35,10 +37,7 @@ export async function startAdmin(
       resolve();
     });
   });
-  const flush = setInterval(
-    () => intervals.tick(host.usedHistograms?.() ?? host.stats().histograms),
-    flushInterval(host),
-  );
+  const flush = setInterval(() => intervals.tick(host.usedHistograms()), flushInterval(host));
   flush.unref();
   const { address, port } = server.address() as AddressInfo;
   return {

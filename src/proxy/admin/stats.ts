@@ -43,7 +43,8 @@ export const stats: AdminEndpoint = {
     { name: "type", kind: "choice", help: "Stat types to include.", choices: TYPES },
     { name: "histogram_buckets", kind: "choice", help: BUCKETS_HELP, choices: MODES },
   ],
-  handle: (request) => {
+  handle: async (request) => {
+    await request.host.prepareStats?.();
     const format = request.query.text("format") ?? "text";
     if (format === "prometheus") return prometheus(request, typeOf(request.query));
     const type = typeOf(request.query);
@@ -80,7 +81,10 @@ export const statsForPrometheus: AdminEndpoint = {
     ...FILTERS,
     { name: "histogram_buckets", kind: "choice", help: BUCKETS_HELP, choices: ["cumulative", "summary"] },
   ],
-  handle: (request) => prometheus(request, "All"),
+  handle: async (request) => {
+    await request.host.prepareStats?.();
+    return prometheus(request, "All");
+  },
 };
 
 function prometheus(request: AdminRequest, type: StatsQuery["type"] | undefined): AdminReply {
@@ -107,7 +111,7 @@ function prometheus(request: AdminRequest, type: StatsQuery["type"] | undefined)
 function sourceOf({ host, intervals }: AdminRequest): StatsSource {
   return {
     texts: host.textReadouts(),
-    chunks: () => host.statChunks?.() ?? [host.stats()],
+    chunks: () => host.statChunks(),
     interval: (name) => intervals.get(name),
   };
 }

@@ -1,13 +1,13 @@
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { encode } from "../../proto/registry.ts";
 import { reportUnsupported } from "../../proto/unsupported.ts";
-import { MergedStats, type StatSnapshot } from "../../stats/merged-stats.ts";
+import { MergedStats } from "../../stats/merged-stats.ts";
 import { StatStore } from "../../stats/stat-store.ts";
 import type { AdminHost, ServerState } from "../admin/admin-host.ts";
 import type { Bootstrap } from "../bootstrap.ts";
 import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS } from "../link.ts";
 import type { ProxyOptions } from "../options.ts";
-import { addBreakerGauges } from "../upstream/breaker-gauges.ts";
+import { BreakerGauges } from "../upstream/breaker-gauges.ts";
 import { HostResolver } from "../upstream/host-resolver.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
@@ -22,7 +22,7 @@ import { PortHolder } from "./port-holder.ts";
 import type { ProcessLog } from "./process-log.ts";
 import { RouteManager } from "./route-manager.ts";
 import { RuntimeLayers } from "./runtime-layers.ts";
-import { declareServerStats, openConnections, takeSnapshot } from "./server-stats.ts";
+import { declareServerStats, openConnections, refreshServerStats } from "./server-stats.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /** How often a draining proxy looks whether its last connection is gone, in milliseconds. */
@@ -51,6 +51,7 @@ export class Proxy {
   readonly #parts: Parts;
   readonly #merged = new MergedStats();
   readonly #stats: StatStore;
+  readonly #breakerGauges: BreakerGauges;
   readonly #texts = new Map<string, string>();
   readonly #pool: WorkerPool;
   readonly #ports: PortHolder;
@@ -77,6 +78,7 @@ export class Proxy {
     this.#startedAt = this.#clock.now();
     this.closed = this.#exit.promise;
     this.#stats = new StatStore((update) => this.#merged.update("main", update));
+    this.#breakerGauges = new BreakerGauges(this.#stats, this.#breakers);
     declareServerStats(this.#merged, concurrency);
     this.#runtime = new RuntimeLayers(bootstrap.layeredRuntime, bootstrap.node?.cluster ?? "");
     this.#ports = new PortHolder(options.restartEpoch > 0);
@@ -199,7 +201,7 @@ export class Proxy {
     const deadline = this.#clock.now() + time;
     log.logger("main").info(`shutting down: draining connections for at most ${time / 1000} s`);
     const look = (): void => {
-      const open = openConnections(this.#merged.snapshot());
+      const open = openConnections(this.#merged);
       const late = this.#clock.now() >= deadline;
       if (late && open > 0)
         log.logger("main").warn(`closing ${open} connection(s) that did not finish in time`);
@@ -234,7 +236,11 @@ export class Proxy {
       commandLine: commandLine(options, concurrency),
       uptime: () => this.uptime,
       state: () => this.state,
-      stats: () => this.#snapshot(),
+      prepareStats: () => this.#prepareStats(),
+      statChunks: () => this.#merged.chunks(),
+      usedHistograms: () => this.#merged.usedHistograms(),
+      statsTags: () => options.statsTags,
+      store: this.#stats,
       textReadouts: () => this.#texts,
       resetCounters: () => this.#merged.resetCounters(),
       ...adminReports(this.clusters, this.listeners, this.routes, this.#hostStates),
@@ -252,18 +258,19 @@ export class Proxy {
     };
   }
 
-  #snapshot(): StatSnapshot {
-    const snapshot = takeSnapshot(this.#merged, this.#stats, this.state, this.uptime);
-    const counts = new Int32Array(this.#breakers);
-    for (const { active, slot } of this.clusters.clusters.values())
-      if (active !== undefined) addBreakerGauges(active.message, slot, counts, snapshot.gauges);
-    return snapshot;
-  }
-
   /** Opens access logs and the process log anew, after rotation. */
   reopenLogs(): void {
     this.#setup.log.reopen();
     this.#pool.broadcast({ kind: "reopen-logs" });
+  }
+
+  /** Brings in what workers have counted, and what only this thread can tell. */
+  async #prepareStats(): Promise<void> {
+    await this.#pool.flushStats();
+    refreshServerStats(this.#merged, this.#stats, this.state, this.uptime);
+    for (const { active, slot } of this.clusters.clusters.values())
+      if (active !== undefined) this.#breakerGauges.update(active.message, slot);
+    this.#stats.flush();
   }
 
   #startWorkers(): WorkerPool {

@@ -1,5 +1,5 @@
 import { memoryUsage } from "node:process";
-import type { MergedStats, StatSnapshot } from "../../stats/merged-stats.ts";
+import type { MergedStats } from "../../stats/merged-stats.ts";
 import { ADMIN_HTTP_STATS, ASYNC_CLIENT_STATS } from "../../stats/stat-names/http.ts";
 import { GLOBAL_STATS } from "../../stats/stat-names/global.ts";
 import { ADMIN_LISTENER_STATS } from "../../stats/stat-names/listener.ts";
@@ -30,13 +30,13 @@ export function declareServerStats(merged: MergedStats, concurrency: number): vo
   }
 }
 
-/** All stats at this moment, the process's own gauges brought up to date. */
-export function takeSnapshot(
+/** Brings the process's own gauges up to date. */
+export function refreshServerStats(
   merged: MergedStats,
   stats: StatStore,
   state: ServerState,
   uptimeMs: number,
-): StatSnapshot {
+): void {
   const { heapUsed, heapTotal, rss } = memoryUsage();
   const server = stats.scope("server.");
   server.gauge("uptime").set(Math.floor(uptimeMs / 1000));
@@ -46,17 +46,14 @@ export function takeSnapshot(
   server.gauge("memory_heap_size").set(heapTotal);
   server.gauge("memory_physical_size").set(rss);
   server.gauge("days_until_first_cert_expiring").set(NO_CERTIFICATE);
-  stats.flush();
-  const snapshot = merged.snapshot();
-  snapshot.gauges.set("server.total_connections", openConnections(snapshot));
-  return snapshot;
+  server.gauge("total_connections").set(openConnections(merged));
 }
 
 /** Client connections that are open in all workers. */
-export function openConnections(snapshot: StatSnapshot): number {
+export function openConnections(merged: MergedStats): number {
   let total = 0;
-  for (const [name, value] of snapshot.gauges) {
-    if (!name.startsWith("listener.") || name.startsWith("listener.admin.")) continue;
+  for (const [name, value] of merged.gauges("listener.")) {
+    if (name.startsWith("listener.admin.")) continue;
     if (name.endsWith(".downstream_cx_active") && !/\.worker_\d+\.downstream_cx_active$/.test(name))
       total += value;
   }

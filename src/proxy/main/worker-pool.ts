@@ -10,6 +10,8 @@ import { ReplayLog } from "./replay-log.ts";
 const RESTART_MIN = 100;
 const RESTART_MAX = 10_000;
 const QUIET = 60_000;
+/** How long a reader of stats waits for workers that are busy, in milliseconds. */
+const STATS_TIMEOUT = 50;
 /** How long workers may take to flush and exit, in milliseconds. */
 const EXIT_TIMEOUT = 2000;
 
@@ -40,6 +42,9 @@ export class WorkerPool {
   readonly #slots: Slot[] = [];
   readonly #replay = new ReplayLog();
   readonly #allReady = Promise.withResolvers<void>();
+  /** Resolvers of `flushStats` by id, with the workers that have not answered. */
+  readonly #flushes = new Map<number, { readonly waiting: Set<number>; readonly done: () => void }>();
+  #lastFlush = 0;
   #stopping = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -79,6 +84,26 @@ export class WorkerPool {
   forgetRoutes(name: string): void {
     this.broadcast({ kind: "routes", name, bytes: undefined });
     this.#replay.forgetRoutes(name);
+  }
+
+  /**
+   * Resolves when all names of stats that workers use have come, and what they did before is counted; at the latest
+   * after 50 ms.
+   */
+  flushStats(): Promise<void> {
+    const ready = this.#slots.filter((slot) => slot.ready);
+    if (ready.length === 0 || this.#stopping) return Promise.resolve();
+    const id = ++this.#lastFlush;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        this.#flushes.delete(id);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(STATS_TIMEOUT, done);
+      this.#flushes.set(id, { waiting: new Set(ready.map(({ index }) => index)), done });
+      for (const slot of ready) slot.worker!.postMessage({ kind: "flush-stats", id } satisfies ToWorker);
+    });
   }
 
   /** Lets workers flush and exit; ends those that do not. */
@@ -129,11 +154,19 @@ export class WorkerPool {
     if (message.kind === "stats") this.#options.stats.update(thread, message.update);
     else if (message.kind === "log") {
       this.#options.log.fromWorker(message.level, message.component, message.message);
-    } else if (message.kind === "ready") {
+    } else if (message.kind === "stats-flushed") this.#flushed(message.id, slot.index);
+    else if (message.kind === "ready") {
       slot.ready = true;
       for (const each of this.#replay.messages()) slot.worker!.postMessage(each);
       if (this.#slots.every(({ ready, generation }) => ready || generation > 1)) this.#allReady.resolve();
     } else this.#options.onMessage(slot.index, message);
+  }
+
+  #flushed(id: number, worker: number): void {
+    const flush = this.#flushes.get(id);
+    if (flush === undefined) return;
+    flush.waiting.delete(worker);
+    if (flush.waiting.size === 0) flush.done();
   }
 
   #onExit(slot: Slot, thread: string, reason: string): void {
@@ -141,6 +174,7 @@ export class WorkerPool {
     slot.worker = undefined;
     slot.ready = false;
     this.#options.stats.retire(thread);
+    for (const id of this.#flushes.keys()) this.#flushed(id, slot.index);
     if (this.#stopping) return;
     const { clock, log } = this.#options;
     if (!wasReady && slot.generation === 1) {

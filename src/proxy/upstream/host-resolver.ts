@@ -74,7 +74,7 @@ export class HostResolver {
       type,
       hosts: old?.hosts ?? [],
       overprovisioning: old?.overprovisioning ?? 140,
-      stats: old?.stats ?? new MembershipStats(scope),
+      stats: old?.stats ?? new MembershipStats(scope, type === "EDS" || type === "STRICT_DNS"),
       initialised: false,
     };
     this.#clusters.set(name, state);

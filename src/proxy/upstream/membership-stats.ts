@@ -10,7 +10,11 @@ export class MembershipStats {
   readonly #degraded: Gauge;
   readonly #maxWeight: Gauge;
 
-  constructor(scope: StatScope) {
+  readonly #dynamic: boolean;
+
+  /** @param dynamic hosts come from EDS or DNS */
+  constructor(scope: StatScope, dynamic: boolean) {
+    this.#dynamic = dynamic;
     this.#change = scope.counter("membership_change");
     this.#noRebuild = scope.counter("update_no_rebuild");
     this.#total = scope.gauge("membership_total");
@@ -25,7 +29,8 @@ export class MembershipStats {
     this.#total.set(hosts.length);
     this.#healthy.set(hosts.filter((host) => host.health === "healthy").length);
     this.#degraded.set(hosts.filter((host) => host.health === "degraded").length);
-    this.#maxWeight.set(hosts.reduce((most, host) => Math.max(most, host.weight), 0));
+    // Envoy keeps it for clusters whose hosts may change.
+    if (this.#dynamic) this.#maxWeight.set(hosts.reduce((most, host) => Math.max(most, host.weight), 0));
   }
 
   /** An update said what is known already. */
