@@ -1,8 +1,19 @@
 import type { DiscoverySourceDef } from "../source.ts";
+import { consulSource } from "./consul.ts";
 import { execSource } from "./exec.ts";
 import { fileSource } from "./file.ts";
 import { httpSource } from "./http.ts";
+import { lyftSource } from "./lyft.ts";
+import { nomadSource } from "./nomad.ts";
 import { registrySource } from "./registry.ts";
 
 /** The sources that ship: one line each. */
-export const sources: readonly DiscoverySourceDef[] = [execSource, fileSource, httpSource, registrySource];
+export const sources: readonly DiscoverySourceDef[] = [
+  consulSource,
+  execSource,
+  fileSource,
+  httpSource,
+  lyftSource,
+  nomadSource,
+  registrySource,
+];

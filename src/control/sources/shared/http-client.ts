@@ -194,7 +194,8 @@ export class HttpError extends Error {
   readonly status: number;
 
   constructor(status: number, body: string) {
-    super(`HTTP ${status}: ${body.trim().slice(0, 200)}`);
+    const said = body.trim().slice(0, 200);
+    super(said === "" ? `HTTP ${status}` : `HTTP ${status}: ${said}`);
     this.status = status;
   }
 }
