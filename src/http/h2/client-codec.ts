@@ -143,8 +143,7 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     // What the server has not taken can be sent again elsewhere (section 6.8).
     for (const stream of connection.openStreams()) {
       if (stream.id <= lastStreamId || stream.over) continue;
-      connection.release(stream);
-      stream.handler.onReset("remote-refused-stream-reset", "http2.remote_refuse");
+      connection.release(stream, "remote-refused-stream-reset", "http2.remote_refuse");
     }
     if (first && !this.#over) this.#handler.onUnusable("go-away");
   }
@@ -157,7 +156,7 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     const connection = this.#connection;
     if (isLocalClosed(stream.state)) connection.release(stream);
     // The response is complete: nobody has use for the rest of the request.
-    else if (!stream.isTunnel) connection.abort(stream, NO_ERROR, undefined, "");
+    else if (!stream.isTunnel) connection.abort(stream, NO_ERROR);
   }
 
   onStreamOver(): void {

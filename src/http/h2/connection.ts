@@ -167,26 +167,26 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     return stream;
   }
 
-  /** Takes a stream out of the table; its handler hears nothing more. */
-  release(stream: H2Stream, faulty = false): void {
+  /** Takes a stream out of the table and, with a reason, tells its handler. `faulty` if it is the peer's doing. */
+  release(stream: H2Stream, reason?: ResetReason, detail = "", faulty = false): void {
     if (stream.over) return;
     stream.state = CLOSED;
     this.#outbound.remove(stream);
     const unused = stream.finish();
     this.#streams.remove(stream);
-    if (unused > 0) {
+    if (unused > 0 && !this.stopped) {
       this.#window.use(unused);
       this.#giveConnectionCredit();
     }
+    if (reason !== undefined) stream.handler.onReset(reason, detail);
     this.#side.onStreamOver(stream, faulty);
   }
 
-  /** Resets a stream: tells the peer and, with a reason, the handler. */
-  abort(stream: H2Stream, code: ErrorCode, reason: ResetReason | undefined, detail: string): void {
+  /** Resets a stream: tells the peer and, with a reason, the handler, since then it is the peer's doing. */
+  abort(stream: H2Stream, code: ErrorCode, reason?: ResetReason, detail = ""): void {
     if (stream.over) return;
     this.reset(stream.id, code);
-    this.release(stream, reason !== undefined);
-    if (reason !== undefined) stream.handler.onReset(reason, detail);
+    this.release(stream, reason, detail, reason !== undefined);
   }
 
   /** Writes RST_STREAM and remembers it, so that what is under way on the stream does no harm. */
@@ -316,10 +316,9 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
       return;
     }
-    this.release(stream, true);
     const reason = resetOfCode(code, this.#side.isServer);
     const refused = reason === "remote-refused-stream-reset";
-    stream.handler.onReset(reason, refused ? "http2.remote_refuse" : "http2.remote_reset");
+    this.release(stream, reason, refused ? "http2.remote_refuse" : "http2.remote_reset", true);
   }
 
   onSettings(bytes: Buffer, start: number, end: number): void {
@@ -429,7 +428,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 
   sendReset(stream: H2Stream, reason: ResetReason): void {
     this.enter();
-    this.abort(stream, codeOfReset(reason), undefined, "");
+    this.abort(stream, codeOfReset(reason));
     this.leave();
   }
 
@@ -478,10 +477,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   #resetAll(reason: ResetReason, detail: string): void {
-    for (const stream of this.openStreams()) {
-      this.release(stream);
-      stream.handler.onReset(reason, detail);
-    }
+    for (const stream of this.openStreams()) this.release(stream, reason, detail);
   }
 }
 

@@ -173,7 +173,7 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     const connection = this.#connection;
     if (stream.remoteClosed) connection.release(stream);
     // Section 8.1: the rest of the request is of no use.
-    else if (!stream.isTunnel) connection.abort(stream, NO_ERROR, undefined, "");
+    else if (!stream.isTunnel) connection.abort(stream, NO_ERROR);
   }
 
   onInboundEnd(stream: H2Stream): void {
