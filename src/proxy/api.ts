@@ -197,6 +197,8 @@ export interface Route {
   readonly idleTimeout: number | undefined;
   /** How long this request's stream may last, in ms; 0 = no limit; undefined = the connection manager's. */
   streamDuration?(headers: HeaderMap): number | undefined;
+  /** Whether requests here may change to a protocol (lower case; "connect"); undefined = the connection manager's. */
+  upgrade?(type: string): boolean | undefined;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
 }
 

@@ -34,6 +34,8 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
   #running = false;
   #closeAfter = false;
   #longBody = false;
+  /** The response's bytes are another protocol's. */
+  #tunnel = false;
   /** The peer half-closed while bytes were held back. */
   #ended = false;
   /** Bytes of an unfinished head that were searched for its end. */
@@ -59,7 +61,7 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
       throw new Error("Cannot open a stream: an HTTP/1.1 connection takes one at a time");
     this.#phase = HEAD;
     this.#searched = 0;
-    this.#closeAfter = false;
+    this.#closeAfter = this.#tunnel = false;
     const stream = new H1ClientStream(this, this.#sink, handler);
     this.#stream = stream;
     return stream;
@@ -223,7 +225,8 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
     stream.peerWantsClose = bodyFraming.close || (version !== HTTP_1_1 && !bodyFraming.keepAlive);
     const body = this.#body;
     this.#closeAfter = stream.peerWantsClose || status === 101;
-    if (status === 101 ? stream.isUpgrade : stream.isConnect && status < 300) body.beginUntilClose();
+    this.#tunnel = status === 101 ? stream.isUpgrade : stream.isConnect && status < 300;
+    if (this.#tunnel) body.beginUntilClose();
     else if (stream.isHead || status === 101 || status === 204 || status === 304) body.beginEmpty();
     else if (bodyFraming.chunked) body.beginChunks();
     else if (bodyFraming.contentLength >= 0) body.beginLength(bodyFraming.contentLength);
@@ -272,8 +275,9 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
     if (stream !== null && !stream.ended) {
       stream.end();
       // Envoy takes any close as the end of a body without a length, and a cut message for a protocol error.
-      if (complete) stream.handler.onData(NO_BYTES, true);
-      else stream.handler.onReset(began ? "protocol-error" : "connection-termination", detail);
+      if (complete && !this.#tunnel) stream.handler.onData(NO_BYTES, true);
+      else
+        stream.handler.onReset(began && !this.#tunnel ? "protocol-error" : "connection-termination", detail);
     }
     this.#unusable("close");
   }

@@ -22,6 +22,8 @@ export const INVALID_SCHEME = badRequest("http1.invalid_scheme");
 export const INVALID_AUTHORITY = badRequest("http.invalid_authority");
 /** Content-Length next to chunked. */
 export const LENGTH_AND_CHUNKED = badRequest("http1.content_length_and_chunked_not_allowed");
+/** A body after CONNECT, where none can be. */
+export const BODY_DISALLOWED = badRequest("http1.body_disallowed");
 /** A transfer coding other than chunked. */
 export const INVALID_TRANSFER_ENCODING = refusal(501, "Not Implemented", "http1.invalid_transfer_encoding");
 /** A header name with "_" where that is refused. */

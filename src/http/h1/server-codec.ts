@@ -5,17 +5,19 @@ import { bodyFraming } from "./body-framing.ts";
 import { BodyReader } from "./body-reader.ts";
 import { CR, LF, TOKEN } from "./characters.ts";
 import {
+  BODY_DISALLOWED,
   CODEC_ERROR,
   HEADERS_TOO_LARGE,
   INVALID_AUTHORITY,
   INVALID_CHARACTERS,
+  INVALID_TRANSFER_ENCODING,
   LOW_VERSION,
   UNEXPECTED_UNDERSCORE,
 } from "./errors.ts";
 import { fieldScanner, findHeadEnd, hasInvalidCharacter, INCOMPLETE, REFUSED } from "./field-scanner.ts";
 import { hasToken } from "./has-token.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { CONNECTION, EXPECT, HOST, HTTP2_SETTINGS, UPGRADE } from "./ids.ts";
+import { CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HTTP2_SETTINGS, UPGRADE } from "./ids.ts";
 import type { H1ServerOptions } from "./options.ts";
 import { isAuthority, readRequestLine, requestLine, setTarget } from "./request-head.ts";
 import { H1ServerStream, type ServerStreamOwner } from "./server-stream.ts";
@@ -302,6 +304,12 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
     if (error !== undefined) return error;
     if (hosts > 0 && map.authority === "") map.emptyAuthority = true;
     if (http10 && !options.acceptHttp10) return LOW_VERSION;
+    if (map.method === "CONNECT") {
+      // What follows the head belongs to the tunnel (RFC 9110 section 9.3.6).
+      if (bodyFraming.chunked) return INVALID_TRANSFER_ENCODING;
+      if (bodyFraming.contentLength > 0) return BODY_DISALLOWED;
+      if (bodyFraming.contentLength === 0) map.removeId(CONTENT_LENGTH);
+    }
     return isAuthority(map.authority) ? undefined : INVALID_AUTHORITY;
   }
 
@@ -320,7 +328,9 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
     this.#searched = 0;
     this.#lineChecked = false;
     const body = this.#body;
-    if (map.method === "CONNECT" || (map.hasId(UPGRADE) && keepsUpgrade(map))) body.beginUntilClose();
+    stream.isConnect = map.method === "CONNECT";
+    stream.isUpgrade = map.hasId(UPGRADE) && keepsUpgrade(map);
+    if (stream.isConnect || stream.isUpgrade) body.beginUntilClose();
     else if (bodyFraming.chunked) body.beginChunks();
     else body.beginLength(Math.max(bodyFraming.contentLength, 0));
     this.#phase = body.complete ? WAIT : BODY;

@@ -24,6 +24,9 @@ export class H1ServerStream implements CodecStream, BodyOwner {
   peerWantsKeepAlive = false;
   protocol: "HTTP/1.0" | "HTTP/1.1" = "HTTP/1.1";
   isHead = false;
+  isConnect = false;
+  /** The request asks for another protocol. */
+  isUpgrade = false;
   wireBytesReceived = 0;
   paused = false;
   /** The stream is over: its calls do nothing. */
@@ -55,6 +58,12 @@ export class H1ServerStream implements CodecStream, BodyOwner {
     this.headersSent = true;
     const status = headers.status;
     const http10 = this.protocol === "HTTP/1.0";
+    if (!end && (this.isUpgrade ? status === 101 : this.isConnect && status >= 200 && status < 300)) {
+      // A tunnel: what follows are the other protocol's bytes, to the end of the connection.
+      this.closeAfter = true;
+      this.#writer.head(statusLine(status, http10) + headers.toLines() + "\r\n", FIXED, false);
+      return;
+    }
     const bodiless = status < 200 || status === 204;
     if (headers.hasId(TRANSFER_ENCODING)) headers.removeId(TRANSFER_ENCODING);
     if (bodiless && headers.hasId(CONTENT_LENGTH)) headers.removeId(CONTENT_LENGTH);

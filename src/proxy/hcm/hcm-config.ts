@@ -9,6 +9,7 @@ import { HcmStats } from "./hcm-stats.ts";
 import { compileLocalReplies, type LocalReplies } from "./local-reply-config.ts";
 import type { EscapedSlashes, PathOptions } from "./path-normalization.ts";
 import { routeSource, type RouteSource } from "./route-source.ts";
+import { Upgrades } from "./upgrades.ts";
 
 type HttpConnectionManager =
   Messages["envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"];
@@ -28,6 +29,7 @@ export interface HcmConfig {
   readonly codec: H1ServerOptions;
   readonly routes: RouteSource;
   readonly filters: readonly FilterEntry[];
+  readonly upgrades: Upgrades;
   readonly accessLogs: readonly AccessLog[];
   readonly localReplies: LocalReplies | undefined;
   readonly useRemoteAddress: boolean;
@@ -75,6 +77,7 @@ export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFil
     codec: codecOptions(hcm),
     routes: routeSource(hcm, context),
     filters: compileFilters(hcm.httpFilters, scope, context),
+    upgrades: new Upgrades(hcm.upgradeConfigs, scope, context),
     accessLogs: compileAccessLogs(hcm.accessLog, context),
     localReplies: compileLocalReplies(hcm.localReplyConfig, context),
     useRemoteAddress: hcm.useRemoteAddress ?? false,

@@ -1,26 +1,22 @@
 import type { HeaderMap } from "../../http/header-map.ts";
+import { knownHeaderId } from "../../http/header-name.ts";
 import type { CodecError, CodecStream, ResetReason, StreamHandler } from "../../http/stream.ts";
 import type { HttpFilter, LocalReply, Route } from "../api.ts";
 import { ResponseFlag } from "../response-flags.ts";
 import { StreamInfo } from "../stream-info.ts";
 import { discardHandler } from "./discard-handler.ts";
 import { FilterSlot } from "./filter-slot.ts";
-import type { HcmConfig } from "./hcm-config.ts";
+import type { FilterEntry, HcmConfig } from "./hcm-config.ts";
 import type { PipelineOwner } from "./pipeline.ts";
 import { grpcReplyHeaders, isGrpcRequest, localReplyHeaders } from "./local-reply.ts";
-import { checkRequest, NO_UPGRADE, type Refusal } from "./request-checks.ts";
+import { BAD_CONNECTION, checkRequest, NO_UPGRADE, type Refusal } from "./request-checks.ts";
 import { hasBadNomination, isUpgrade, mutateRequestHeaders } from "./request-headers.ts";
 import { RequestPipeline } from "./request-pipeline.ts";
-import { mutateResponseHeaders, setConnectionHeader } from "./response-headers.ts";
+import { beginsTunnel, mutateResponseHeaders, setConnectionHeader } from "./response-headers.ts";
 import { ResponsePipeline } from "./response-pipeline.ts";
 import { StreamTimers, type TimedStream } from "./stream-timers.ts";
 
-const BAD_CONNECTION: CodecError = {
-  status: 400,
-  body: "Bad Request",
-  details: "http1.connection_header_rejected",
-  protocolError: true,
-};
+const UPGRADE = knownHeaderId("upgrade");
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -35,16 +31,17 @@ export interface StreamOwner {
  * configuration with its pipelines, slots and timers; the record of the request (`info`) is new each time.
  */
 export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
-  readonly filters: (HttpFilter | undefined)[];
+  filters: (HttpFilter | undefined)[];
   readonly bufferLimit: number;
   info!: StreamInfo;
   requestHeaders: HeaderMap | undefined;
   responseHeaders: HeaderMap | undefined;
   requestComplete = false;
   readonly #config: HcmConfig;
-  readonly #slots: FilterSlot[];
-  readonly #request: RequestPipeline;
-  readonly #response: ResponsePipeline;
+  #entries: readonly FilterEntry[];
+  #slots: FilterSlot[];
+  #request: RequestPipeline;
+  #response: ResponsePipeline;
   readonly #timers: StreamTimers;
   #owner: StreamOwner | undefined;
   #codec: CodecStream | undefined;
@@ -59,11 +56,14 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   #requestPauses = 0;
   #responseBlocks = 0;
   #responder = -1;
+  /** The request is CONNECT or an upgrade, and was let through. */
+  #tunnel = false;
 
   constructor(config: HcmConfig) {
     this.#config = config;
     this.bufferLimit = config.bufferLimit;
     const count = config.filters.length;
+    this.#entries = config.filters;
     this.filters = new Array<HttpFilter | undefined>(count).fill(undefined);
     this.#slots = config.filters.map((entry, i) => new FilterSlot(this, i, entry.name));
     this.#request = new RequestPipeline(this, count);
@@ -111,7 +111,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     if (refusal !== undefined) return this.#refuse(refusal);
     const upgrade = isUpgrade(headers);
     mutateRequestHeaders(headers, info, this.#owner!.info, this.#config, upgrade);
-    if (upgrade || (headers.method === "CONNECT" && this.route !== undefined))
+    if ((upgrade || headers.method === "CONNECT") && !this.#allowsTunnel(headers, upgrade))
       return this.#refuse(NO_UPGRADE);
     this.#createFilters();
     this.#request.sendHeaders(0, headers, end);
@@ -264,7 +264,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   // ---- from the pipelines ------------------------------------------------------------------------------------------
 
   onFilterError(index: number, error: unknown): void {
-    const name = this.#config.filters[index]!.name;
+    const name = this.#entries[index]!.name;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#config.context
       .logger("http")
@@ -308,7 +308,9 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     const codec = this.#codec!;
     mutateResponseHeaders(headers, this.requestHeaders, this.#config, context.clock.wall());
     if (!this.requestComplete) stats.counters.downstream_rq_response_before_rq_complete.inc();
-    if (this.#owner!.closesAfterThis() || codec.peerWantsClose || this.#codecFailed || !this.requestComplete)
+    this.#timers.requestEnded();
+    const cut = !this.requestComplete && !(this.#tunnel && beginsTunnel(this.requestHeaders, headers.status));
+    if (this.#owner!.closesAfterThis() || codec.peerWantsClose || this.#codecFailed || cut)
       setConnectionHeader(headers, "close");
     info.responseCode = headers.status;
     info.firstResponseByte = context.clock.now();
@@ -335,8 +337,11 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     return this.#owner !== undefined;
   }
 
-  /** Makes the stream fit for the next request; called when nothing of the last one is on the stack any more. */
-  recycle(): void {
+  /**
+   * Lets go of the last request, when nothing of it is on the stack any more. Returns whether the stream is fit for
+   * another one.
+   */
+  recycle(): boolean {
     this.#request.cancel();
     this.#response.cancel();
     this.requestHeaders?.release();
@@ -346,9 +351,10 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#codec = undefined;
     this.#route = undefined;
     this.requestComplete = this.#routeKnown = this.#filtersCreated = this.#headersSent = false;
-    this.#localReply = this.#codecFailed = false;
+    this.#localReply = this.#codecFailed = this.#tunnel = false;
     this.#requestPauses = this.#responseBlocks = 0;
     this.#responder = -1;
+    return this.#entries === this.#config.filters;
   }
 
   // ---- helpers -----------------------------------------------------------------------------------------------------
@@ -382,8 +388,31 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     if (duration !== undefined) this.#timers.setMaxDuration(duration);
   }
 
+  /** Whether the request may become a tunnel, or has no route and gets 404; prepares for it. */
+  #allowsTunnel(headers: HeaderMap, upgrade: boolean): boolean {
+    const { stats, upgrades } = this.#config;
+    const type = upgrade ? headers.getId(UPGRADE)! : "CONNECT";
+    const route = this.route;
+    if (!upgrades.allows(type, route)) return route === undefined;
+    this.#tunnel = true;
+    stats.counters.downstream_cx_upgrades_total.inc();
+    stats.gauges.downstream_cx_upgrades_active.inc();
+    const own = upgrades.filters(type);
+    if (own !== undefined) this.#useFilters(own);
+    return true;
+  }
+
+  /** Replaces the filters; the stream is not used again after this request. */
+  #useFilters(entries: readonly FilterEntry[]): void {
+    this.#entries = entries;
+    this.filters = new Array<HttpFilter | undefined>(entries.length).fill(undefined);
+    this.#slots = entries.map((entry, i) => new FilterSlot(this, i, entry.name));
+    this.#request = new RequestPipeline(this, entries.length);
+    this.#response = new ResponsePipeline(this, entries.length);
+  }
+
   #createFilters(): void {
-    const entries = this.#config.filters;
+    const entries = this.#entries;
     this.#filtersCreated = true;
     const last = entries.length - 1;
     for (let i = 0; i < last; i++) {
@@ -443,6 +472,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     info.wireBytesSent = codec.wireBytesSent;
     this.#timers.end();
     stats.gauges.downstream_rq_active.dec();
+    if (this.#tunnel) stats.gauges.downstream_cx_upgrades_active.dec();
     stats.rqTime.record(info.end - info.start);
     if (this.#filtersCreated) this.#endFilters();
     for (let i = 0; i < accessLogs.length; i++) {

@@ -41,6 +41,7 @@ export const hcmLedger: Ledger = {
       "strip_any_host_port",
       "strip_trailing_host_dot",
       "append_x_forwarded_port",
+      "upgrade_configs",
       ignored("http2_protocol_options", "has no effect on HTTP/1 connections"),
       ignored("http3_protocol_options", "has no effect on HTTP/1 connections"),
     ],
@@ -51,6 +52,7 @@ export const hcmLedger: Ledger = {
     "is_optional",
     "disabled",
   ],
+  "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig": "all",
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig":
     "all",
   "envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig": "all",

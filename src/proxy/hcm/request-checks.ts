@@ -1,4 +1,5 @@
 import type { HeaderMap } from "../../http/header-map.ts";
+import type { CodecError } from "../../http/stream.ts";
 import type { LocalReply } from "../api.ts";
 import type { HcmConfig } from "./hcm-config.ts";
 import { stripPort, stripTrailingDot } from "./host-normalization.ts";
@@ -21,6 +22,13 @@ const NOT_RELATIVE: Refusal = {
   stat: "downstream_rq_non_relative_path",
 };
 const BAD_PATH: Refusal = { status: 400, details: "path_normalization_failed", close: true, stat: "downstream_rq_failed_path_normalization" }; // prettier-ignore
+/** A Connection header that names what it may not. */
+export const BAD_CONNECTION: CodecError = {
+  status: 400,
+  body: "Bad Request",
+  details: "http1.connection_header_rejected",
+  protocolError: true,
+};
 /** Upgrades that are not configured; found out when the request's headers are in order. */
 export const NO_UPGRADE: Refusal = { status: 403, details: "upgrade_failed", close: true, stat: "downstream_rq_ws_on_non_ws_route" }; // prettier-ignore
 

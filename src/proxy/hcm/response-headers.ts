@@ -1,6 +1,7 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import type { HcmConfig } from "./hcm-config.ts";
+import { isUpgrade } from "./request-headers.ts";
 import { httpDate } from "./http-date.ts";
 
 const CONNECTION = knownHeaderId("connection");
@@ -20,11 +21,12 @@ export function mutateResponseHeaders(
   config: HcmConfig,
   wall: number,
 ): void {
-  headers.removeId(CONNECTION);
+  const switches = headers.status === 101 && request !== undefined && isUpgrade(request);
+  if (!switches) headers.removeId(CONNECTION);
   headers.removeId(KEEP_ALIVE);
   headers.removeId(PROXY_CONNECTION);
   headers.removeId(TRANSFER_ENCODING);
-  headers.removeId(UPGRADE);
+  if (!switches) headers.removeId(UPGRADE);
   if (!headers.hasId(DATE)) headers.addId(DATE, httpDate(wall));
   if (config.serverHeader === "overwrite") headers.setId(SERVER, config.serverName);
   else if (config.serverHeader === "append-if-absent" && !headers.hasId(SERVER))
@@ -34,6 +36,11 @@ export function mutateResponseHeaders(
     if (id !== undefined) headers.setId(REQUEST_ID, id);
   }
   if (config.via !== "") headers.appendId(VIA, config.via, ", ");
+}
+
+/** Whether a response to CONNECT or an upgrade lets the other protocol begin. */
+export function beginsTunnel(request: HeaderMap | undefined, status: number): boolean {
+  return status === 101 || (status === 200 && request?.method === "CONNECT");
 }
 
 /** Tells the client that the connection ends, or, to HTTP/1.0, that it stays. */

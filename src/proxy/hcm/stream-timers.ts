@@ -54,6 +54,7 @@ export class StreamTimers implements TimerOwner {
     if (this.#headers.armed) this.#config.context.wheel.disarm(this.#headers);
   }
 
+  /** The request is complete, or its response has begun. */
   requestEnded(): void {
     if (this.#request.armed) this.#config.context.wheel.disarm(this.#request);
   }

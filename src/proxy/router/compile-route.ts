@@ -62,7 +62,7 @@ export function compileRoute(config: RouteConfig, parent: RouteParent): Compiled
     perFilter: PerFilterConfigs.extend(parent.perFilter, config.typedPerFilterConfig, context),
     metadata: config.metadata,
     hostRewrite: "",
-    matchedLength: path.kind === "regex" || path.kind === "never" ? -1 : path.text.length,
+    matchedLength: "text" in path ? path.text.length : -1,
   };
   return {
     path,
@@ -119,6 +119,8 @@ function compilePathMatch(match: RouteMatchConfig): PathMatch {
       return { kind: "separated", text: toLatin1(specifier.value), ignoreCase };
     case "safeRegex":
       return { kind: "regex", regex: new SafeRegex(specifier.value.regex) };
+    case "connectMatcher":
+      return { kind: "connect" };
     default:
       return { kind: "never" };
   }

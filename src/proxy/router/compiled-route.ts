@@ -9,10 +9,11 @@ import type { WeightedChoice } from "./weighted-choice.ts";
 
 const CONTENT_TYPE = knownHeaderId("content-type");
 
-/** How a route matches paths. "never": a kind of match that is not supported and was allowed. */
+/** How a route matches paths. "connect": requests of that method, which have none. "never": a kind of match that is not supported and was allowed. */
 export type PathMatch =
   | { readonly kind: "prefix" | "path" | "separated"; readonly text: string; readonly ignoreCase: boolean }
   | { readonly kind: "regex"; readonly regex: SafeRegex }
+  | { readonly kind: "connect" }
   | { readonly kind: "never" };
 
 /** One route of a virtual host. */

@@ -27,7 +27,8 @@ export function directReply(
     headers.push(["location", action.location(request)]);
   } else {
     body = action.body;
-    if (status === 201 || (status >= 300 && status < 400))
+    // CONNECT has no path.
+    if (request.path !== "" && (status === 201 || (status >= 300 && status < 400)))
       headers.push(["location", `${request.scheme}://${request.authority}${request.path}`]);
     if (action.format !== undefined) {
       info.localReplyBody = body;

@@ -28,6 +28,8 @@ export interface ForwardAction {
   /** Milliseconds; undefined = the connection manager's. */
   readonly idleTimeout: number | undefined;
   readonly maxStreamDuration: MaxStreamDuration | undefined;
+  /** Protocols by lower-case name: whether requests may change to them. Undefined = nothing is said. */
+  readonly upgrades: ReadonlyMap<string, boolean> | undefined;
   readonly retryPolicy: RetryPolicy;
   readonly priority: RoutingPriority;
   readonly attemptCountInRequest: boolean;
@@ -59,10 +61,24 @@ export function compileForwardAction(
     timeout: config.maxStreamDuration === undefined ? durationMs(config.timeout, DEFAULT_TIMEOUT) : 0,
     idleTimeout: durationMs(config.idleTimeout, undefined),
     maxStreamDuration: config.maxStreamDuration && new MaxStreamDuration(config.maxStreamDuration),
+    upgrades: compileUpgrades(config.upgradeConfigs),
     retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
     priority: config.priority === 1 ? 1 : 0,
     attemptCountInRequest: virtualHost.includeRequestAttemptCount,
     attemptCountInResponse: virtualHost.includeAttemptCountInResponse,
     bufferLimit,
   };
+}
+
+function compileUpgrades(
+  list: RouteActionConfig["upgradeConfigs"],
+): ReadonlyMap<string, boolean> | undefined {
+  if (list.length === 0) return undefined;
+  const upgrades = new Map<string, boolean>();
+  for (const { upgradeType, enabled } of list) {
+    const type = upgradeType.toLowerCase();
+    if (upgrades.has(type)) throw new Error(`Duplicate upgrade ${upgradeType}`);
+    upgrades.set(type, enabled ?? true);
+  }
+  return upgrades;
 }

@@ -74,8 +74,10 @@ export const routerLedger: Ledger = {
     "headers",
     "query_parameters",
     "grpc",
+    "connect_matcher",
   ],
   "envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions": "all",
+  "envoy.config.route.v3.RouteMatch.ConnectMatcher": "all",
   "envoy.config.route.v3.RouteAction": [
     "cluster",
     "cluster_header",
@@ -93,7 +95,9 @@ export const routerLedger: Ledger = {
     "retry_policy",
     "priority",
     "max_stream_duration",
+    "upgrade_configs",
   ],
+  "envoy.config.route.v3.RouteAction.UpgradeConfig": ["upgrade_type", "enabled"],
   "envoy.config.route.v3.RouteAction.MaxStreamDuration": "all",
   "envoy.config.route.v3.WeightedCluster": [
     "clusters",

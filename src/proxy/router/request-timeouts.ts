@@ -24,22 +24,24 @@ export class RequestTimeouts {
     if (this.perTry >= this.global && this.global !== 0) this.perTry = 0;
   }
 
-  /** What the upstream is told to expect when `elapsed` ms have gone since the request was complete; 0 = nothing. */
+  /** Tells the upstream how long the answer may take when `elapsed` ms have gone since the request was complete. */
+  announce(headers: HeaderMap, elapsed: number, suppress: boolean): void {
+    const ms = this.expected(elapsed);
+    if (ms <= 0 || suppress) return;
+    // Almost every request carries its route's timeout: its text is kept.
+    if (ms !== lastMs) {
+      lastMs = ms;
+      lastText = String(Math.floor(ms));
+    }
+    headers.setId(EXPECTED, lastText);
+  }
+
+  /** What is announced; 0 = nothing. */
   expected(elapsed: number): number {
     const expected = this.perTry === 0 ? this.global : this.perTry;
     if (expected === 0 || this.global === 0) return expected;
     return elapsed >= this.global ? 1 : Math.min(expected, this.global - elapsed);
   }
-}
-
-/** Tells the upstream how long the answer may take. */
-export function setExpectedTimeout(headers: HeaderMap, ms: number): void {
-  // Almost every request carries its route's timeout: its text is kept.
-  if (ms !== lastMs) {
-    lastMs = ms;
-    lastText = String(Math.floor(ms));
-  }
-  headers.setId(EXPECTED, lastText);
 }
 
 let lastMs = 0;

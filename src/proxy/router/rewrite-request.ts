@@ -1,6 +1,7 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
-import type { StreamInfo } from "../api.ts";
+import type { Host, StreamInfo } from "../api.ts";
+import type { ForwardAction } from "./forward-action.ts";
 import { pathEnd, type PathRewrite } from "./path-rewrite.ts";
 import type { RouteEntry } from "./route-entry.ts";
 
@@ -37,6 +38,23 @@ export function rewriteHost(
   if (appendForwardedHost && original !== "" && !endsWithHost(headers.getId(FORWARDED_HOST), original))
     headers.appendId(FORWARDED_HOST, original);
   headers.authority = host;
+}
+
+/** Takes the name of the chosen endpoint as authority; the original is kept once, at the first try. */
+export function rewriteToEndpoint(
+  headers: HeaderMap,
+  host: Host,
+  attempt: number,
+  action: ForwardAction,
+  keepOriginal: boolean,
+): void {
+  if (host.hostname === "") return;
+  rewriteHost(
+    headers,
+    host.hostname,
+    keepOriginal && attempt === 1,
+    action.appendForwardedHost && attempt === 1,
+  );
 }
 
 /** Puts another path in place of the request's. */

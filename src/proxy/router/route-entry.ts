@@ -72,6 +72,10 @@ export class RouteEntry implements Route {
     return name === "" ? undefined : clusters.get(name);
   }
 
+  upgrade(type: string): boolean | undefined {
+    return this.action.kind === "forward" ? this.action.upgrades?.get(type) : undefined;
+  }
+
   streamDuration(headers: HeaderMap): number | undefined {
     return this.action.kind === "forward" ? this.action.maxStreamDuration?.limit(headers) : undefined;
   }

@@ -15,6 +15,8 @@ export class RouteIndex {
   readonly #insensitive = new TrieNode("");
   #hasSensitive = false;
   #hasInsensitive = false;
+  /** Numbers of the routes for CONNECT. */
+  readonly #connects: number[] = [];
 
   constructor(routes: readonly CompiledRoute[]) {
     this.#routes = routes;
@@ -24,6 +26,7 @@ export class RouteIndex {
   /** The first route of the list that matches. `random` in [0, 1) decides about runtime fractions. */
   find(headers: HeaderMap, random: number): CompiledRoute | undefined {
     const path = headers.path;
+    if (path === "") return this.#findConnect(headers, random);
     const end = pathEnd(path);
     let best = this.#routes.length;
     if (this.#hasSensitive) best = this.#walk(this.#sensitive, path, end, headers, random, best);
@@ -35,6 +38,10 @@ export class RouteIndex {
   #add(number: number, route: CompiledRoute): void {
     const path = route.path;
     if (path.kind === "never") return;
+    if (path.kind === "connect") {
+      this.#connects.push(number);
+      return;
+    }
     if (path.kind === "regex") {
       this.#hasSensitive = true;
       (this.#sensitive.insert(literalPrefix(path.regex.pattern)).prefixes ??= []).push(number);
@@ -47,6 +54,12 @@ export class RouteIndex {
     if (path.kind === "prefix") (node.prefixes ??= []).push(number);
     else if (path.kind === "path") (node.exact ??= []).push(number);
     else (node.separated ??= []).push(number);
+  }
+
+  /** A request without a path: CONNECT, which no other kind of route takes. */
+  #findConnect(headers: HeaderMap, random: number): CompiledRoute | undefined {
+    if (headers.method !== "CONNECT") return undefined;
+    return this.#routes[this.#first(this.#connects, headers, random, this.#routes.length)];
   }
 
   #walk(

@@ -6,6 +6,7 @@ import {
   type FilterStream,
   type HeaderMap,
   type Host,
+  type LocalReply,
   type HttpFilter,
   type PickContext,
   type UpstreamConnectionInfo,
@@ -16,24 +17,24 @@ import { directReply } from "./direct-reply.ts";
 import type { ForwardAction } from "./forward-action.ts";
 import { KeptBody } from "./kept-body.ts";
 import { OVERLOADED, refuse } from "./refuse.ts";
-import { RequestTimeouts, setExpectedTimeout } from "./request-timeouts.ts";
+import { prepareRequest } from "./prepare-request.ts";
+import { RequestTimeouts } from "./request-timeouts.ts";
 import { resetBody, resetDetails, resetReasonFlag } from "./reset-reason.ts";
 import { RetryState, verdictFlag } from "./retry-state.ts";
-import { rewriteHost, rewriteRequest } from "./rewrite-request.ts";
+import { rewriteToEndpoint } from "./rewrite-request.ts";
 import type { RouteEntry } from "./route-entry.ts";
 import type { RouterConfig } from "./router-config.ts";
+import { sendBody, sendRequest } from "./send-request.ts";
+import { asksForTunnel, tunnelAnswer } from "./tunnel.ts";
 import { AttemptTimer, UpstreamAttempt, type AttemptOwner } from "./upstream-attempt.ts";
 
 const INTERNAL = knownHeaderId("x-envoy-internal");
-const ALT_RESPONSE = knownHeaderId("x-envoy-upstream-rq-timeout-alt-response");
-const ALT_STAT_NAME = knownHeaderId("x-envoy-upstream-alt-stat-name");
 const ATTEMPT_COUNT = knownHeaderId("x-envoy-attempt-count");
 const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
 
 const GLOBAL_TIMEOUT = 1;
 const RETRY = 2;
 const NO_HOSTS: readonly Host[] = [];
-const NO_BYTES = Buffer.alloc(0);
 
 /**
  * The router on one request: sends it to its cluster, again if need be, and the answer back. Pooled: after
@@ -63,6 +64,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   #isInternal = false;
   /** The request was complete with its head. Else its first try announces a body, even if none came. */
   #headOnly = false;
+  /** CONNECT or an upgrade, not answered yet: the client's bytes wait. */
+  #awaitsTunnel = false;
   /** All of the request has come. */
   #requestEnded = false;
   /** When it had, by the thread's clock; 0 = not yet. */
@@ -102,12 +105,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const action = route.action;
     if (action.kind !== "forward") {
       stats.directResponse.inc();
-      this.#done = true;
       const keep = !this.#config.suppressEnvoyHeaders;
-      this.#stream.sendLocalReply(
-        directReply(route, action, headers, this.#stream.info, keep, this.#modifyReply),
-      );
-      return "stop";
+      return this.#answer(directReply(route, action, headers, this.#stream.info, keep, this.#modifyReply));
     }
     const cluster = route.findCluster(headers, context.clusters);
     if (cluster === undefined) {
@@ -121,16 +120,19 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.#stream.info.upstreamCluster = cluster.observabilityName;
     this.#isInternal = headers.hasId(INTERNAL) && headers.getId(INTERNAL) === "true";
     const refusal = refuse(headers, route.handles, this.#config, this.#isInternal, this.#modifyReply);
-    if (refusal !== undefined) {
-      this.#done = true;
-      this.#stream.sendLocalReply(refusal);
-      return "stop";
-    }
-    this.#prepare(headers, route, action);
+    if (refusal !== undefined) return this.#answer(refusal);
+    this.#awaitsTunnel = asksForTunnel(headers);
+    const { info } = this.#stream;
+    this.#timeoutStatus = prepareRequest(headers, info, route, action, this.#timeouts, this.#config);
+    this.#attempts = 1;
+    this.#retry.begin(action.retryPolicy, this.#handles, action.priority, headers);
+    this.headers = headers;
     this.#requestEnded = this.#headOnly = end;
     const serial = this.#serial;
     this.#start();
-    if (end && serial === this.#serial) this.#requestComplete();
+    if (serial !== this.#serial) return "stop";
+    if (end) this.#requestComplete();
+    else if (this.#awaitsTunnel) this.#armGlobalTimer();
     return "stop";
   }
 
@@ -139,6 +141,11 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const attempt = this.#attempt;
     const body = this.#body;
     const limit = this.#bufferLimit();
+    if (this.#awaitsTunnel) {
+      body.add(chunk);
+      if (body.bytes > limit) this.#pauseRequest();
+      return "stop";
+    }
     if (this.#retry.enabled) {
       if (body.bytes + chunk.length > limit) {
         if (this.#abandonRetries()) return "stop";
@@ -179,6 +186,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.maxReselections = this.#attempts = this.#completeTime = 0;
     this.#route = this.#action = this.#handles = undefined;
     this.#requestEnded = this.#responding = this.#done = this.#requestPaused = this.#responsePaused = false;
+    this.#awaitsTunnel = false;
     this.#config.recycle(this);
   }
 
@@ -188,22 +196,16 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const { info, requestHeaders } = this.#stream;
     const attempt = this.#attempt;
     const body = this.#body;
-    const { chunks, trailers } = body;
     info.upstreamLocalAddress = connection.localAddress;
     info.upstreamProtocol = connection.protocol;
     info.firstUpstreamByteSent = this.#config.context.clock.now();
     const ended = this.#requestEnded;
-    const empty = ended && chunks.length === 0 && trailers === undefined;
-    const headOnly = empty && (this.#headOnly || this.#attempts > 1);
-    attempt.headers(requestHeaders, headOnly);
-    if (empty && !headOnly) attempt.data(NO_BYTES, true);
     let blocked = false;
-    for (let i = 0; i < chunks.length; i++) {
-      const last = ended && trailers === undefined && i === chunks.length - 1;
-      blocked = !attempt.data(chunks[i]!, last) || blocked;
+    if (this.#awaitsTunnel) attempt.headers(requestHeaders, false);
+    else {
+      blocked = !sendRequest(attempt, requestHeaders, body, ended, this.#headOnly || this.#attempts > 1);
+      if (!this.#retry.enabled) body.clearBody();
     }
-    if (ended && trailers !== undefined) attempt.trailers(trailers);
-    if (!this.#retry.enabled) body.clearBody();
     attempt.armReadyTimers(
       this.#action!.retryPolicy.perTryIdleTimeout,
       this.#handles!.cluster.maxStreamDuration ?? 0,
@@ -237,6 +239,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       return;
     }
     info.setFlag(verdictFlag(verdict));
+    const cut = this.#awaitsTunnel && !end && this.#tunnelAnswered(headers);
     this.#retry.disable();
     this.#body.clearBody();
     if (this.#completeTime !== 0 && !this.#config.suppressEnvoyHeaders)
@@ -244,11 +247,11 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     if (this.#config.dynamicStats) this.#handles!.countUpstream(headers, this.#isInternal);
     info.responseCode = status;
     info.responseHeaders = headers;
-    info.responseCodeDetails = "via_upstream";
+    info.responseCodeDetails = cut ? "websocket_handshake_unsuccessful" : "via_upstream";
     this.#responding = true;
     this.#finishReply(headers);
-    if (end) this.#complete(now);
-    this.#stream.respondHeaders(headers, end);
+    if (end || cut) this.#complete(now);
+    this.#stream.respondHeaders(headers, end || cut);
   }
 
   onAttemptData(chunk: Buffer, end: boolean): void {
@@ -299,10 +302,12 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       handles.maxDurationReached.inc();
       attempt.abort();
       if (!this.#responding && this.#tryAgain("local-reset")) return;
-      const details = "upstream_max_stream_duration_reached";
       const flag = ResponseFlag.UpstreamMaxStreamDurationReached;
-      this.#reply(this.#requestEnded ? 504 : 408, "upstream max stream duration reached", details, flag);
-      return;
+      const [body, details] = [
+        "upstream max stream duration reached",
+        "upstream_max_stream_duration_reached",
+      ];
+      return this.#reply(this.#requestEnded ? 504 : 408, body, details, flag);
     }
     const idle = kind === AttemptTimer.PerTryIdle;
     (idle ? handles.perTryIdleTimeout : handles.perTryTimeout).inc();
@@ -330,23 +335,10 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
 
   // ---- helpers -----------------------------------------------------------------------------------------------------
 
-  /** Everything between the choice of the cluster and that of the host. */
-  #prepare(headers: HeaderMap, route: RouteEntry, action: ForwardAction): void {
-    const { suppressEnvoyHeaders, respectExpectedTimeout } = this.#config;
-    const { info } = this.#stream;
-    const timeouts = this.#timeouts;
-    timeouts.begin(action.timeout, action.retryPolicy, headers, respectExpectedTimeout);
-    const expected = timeouts.expected(0);
-    if (expected > 0 && !suppressEnvoyHeaders) setExpectedTimeout(headers, expected);
-    this.#timeoutStatus = headers.removeId(ALT_RESPONSE) ? 204 : 504;
-    headers.removeId(ALT_STAT_NAME);
-    this.#attempts = info.upstreamAttemptCount = 1;
-    if (action.attemptCountInRequest) headers.setId(ATTEMPT_COUNT, "1");
-    if (route.hostRewrite !== "") headers.authority = route.hostRewrite;
-    route.mutateRequest(headers, info);
-    rewriteRequest(headers, info, route, !suppressEnvoyHeaders);
-    this.#retry.begin(action.retryPolicy, this.#handles!, action.priority, headers);
-    this.headers = headers;
+  #answer(reply: LocalReply): Verdict {
+    this.#done = true;
+    this.#stream.sendLocalReply(reply);
+    return "stop";
   }
 
   /** Chooses a host and starts a try there. May answer at once. */
@@ -362,24 +354,35 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     }
     info.upstreamHost = host.address;
     info.upstreamHostName = host.hostname;
-    if (action.autoHostRewrite && host.hostname !== "") {
-      const keepOriginal = this.#attempts === 1 && !this.#config.suppressEnvoyHeaders;
-      const append = this.#attempts === 1 && action.appendForwardedHost;
-      rewriteHost(requestHeaders, host.hostname, keepOriginal, append);
-    }
+    const keep = !this.#config.suppressEnvoyHeaders;
+    if (action.autoHostRewrite) rewriteToEndpoint(requestHeaders, host, this.#attempts, action, keep);
     if (action.retryPolicy.reselections > 0 && this.#retry.enabled) this.tried = [...this.tried, host];
     this.#attempt.start(cluster, host, action.priority);
   }
 
   #requestComplete(): void {
-    const { clock, wheel } = this.#config.context;
     this.#requestEnded = true;
-    this.#completeTime = clock.now();
-    const { global, perTry } = this.#timeouts;
-    if (global > 0) wheel.arm(this.#globalTimer, global);
+    this.#completeTime = this.#config.context.clock.now();
+    this.#armGlobalTimer();
     if (!this.#attempt.ready) return;
     this.#stream.info.lastUpstreamByteSent = this.#completeTime;
-    this.#attempt.armPerTry(perTry);
+    this.#attempt.armPerTry(this.#timeouts.perTry);
+  }
+
+  #armGlobalTimer(): void {
+    const { global } = this.#timeouts;
+    if (global > 0) this.#config.context.wheel.arm(this.#globalTimer, global);
+  }
+
+  /** The answer to CONNECT or an upgrade. Returns whether nothing but its head is passed on. */
+  #tunnelAnswered(headers: HeaderMap): boolean {
+    const answer = tunnelAnswer(this.#stream.requestHeaders, headers);
+    if (answer !== "open") return answer === "failed";
+    this.#awaitsTunnel = false;
+    this.#config.context.wheel.disarm(this.#globalTimer);
+    if (sendBody(this.#attempt, this.#body, false)) this.#resumeRequest();
+    else this.#pauseRequest();
+    return false;
   }
 
   /** Whether the try that failed is followed by another. */
@@ -398,15 +401,12 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   }
 
   #retryNow(): void {
-    const headers = this.#stream.requestHeaders;
-    const { suppressEnvoyHeaders, context } = this.#config;
+    const { info, requestHeaders } = this.#stream;
     const action = this.#action!;
-    this.#attempts++;
-    this.#stream.info.upstreamAttemptCount = this.#attempts;
-    if (action.attemptCountInRequest) headers.setId(ATTEMPT_COUNT, String(this.#attempts));
-    const elapsed = this.#completeTime === 0 ? 0 : context.clock.now() - this.#completeTime;
-    const expected = this.#timeouts.expected(elapsed);
-    if (expected > 0 && !suppressEnvoyHeaders) setExpectedTimeout(headers, expected);
+    info.upstreamAttemptCount = ++this.#attempts;
+    if (action.attemptCountInRequest) requestHeaders.setId(ATTEMPT_COUNT, String(this.#attempts));
+    const elapsed = this.#completeTime === 0 ? 0 : this.#config.context.clock.now() - this.#completeTime;
+    this.#timeouts.announce(requestHeaders, elapsed, this.#config.suppressEnvoyHeaders);
     this.maxReselections = action.retryPolicy.reselections;
     this.#start();
   }
