@@ -1,6 +1,7 @@
-import { randomFillSync } from "node:crypto";
 import { latin1 } from "./latin1.ts";
 
+// An import statement would load the Web Crypto API as well.
+const { randomFillSync } = process.getBuiltinModule("node:crypto");
 const BATCH = 256;
 const LENGTH = 36;
 const HEX = Buffer.from("0123456789abcdef");

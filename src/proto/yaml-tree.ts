@@ -1,8 +1,12 @@
 // YAML text → tree, with plain scalars resolved as Envoy's loader (yaml-cpp) does: YAML 1.1 booleans, hexadecimal and octal
 // integers; integers beyond 32 bits and all fractions stay text.
-import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
+import { createRequire } from "node:module";
+import type * as Yaml from "yaml";
 import type { Node, Pair, Scalar, YAMLMap } from "yaml";
 import type { Entry, MapTree, Parsed, ScalarTree, SyntaxProblem, Tree } from "./tree.ts";
+
+/** Loaded with the first YAML text: a configuration in JSON does without. */
+let yaml: typeof Yaml;
 
 /** Values after expanding aliases; stops documents made to exhaust memory. */
 const MAX_NODES = 5_000_000;
@@ -11,9 +15,10 @@ const MAX_DEPTH = 100;
 
 /** Parses one YAML document. Anchors, aliases and merge keys (`<<`) are resolved. */
 export function parseYamlTree(text: string): Parsed {
+  yaml ??= createRequire(import.meta.url)("yaml") as typeof Yaml;
   try {
     // The failsafe schema leaves every scalar as text; duplicate keys are found later, with the field they belong to.
-    const document = parseDocument(text, { schema: "failsafe", uniqueKeys: false, prettyErrors: false });
+    const document = yaml.parseDocument(text, { schema: "failsafe", uniqueKeys: false, prettyErrors: false });
     const problems = document.errors.map((error) => ({
       offset: error.pos[0],
       message: error.code === "MULTIPLE_DOCS" ? "only one YAML document per file is read" : error.message,
@@ -41,7 +46,7 @@ class Builder {
     this.#nodes++;
     if (node === null) return { kind: "scalar", start: fallbackStart, value: null, source: "" };
     const start = node.range?.[0] ?? fallbackStart;
-    if (isAlias(node)) return this.#alias(node.source, start);
+    if (yaml.isAlias(node)) return this.#alias(node.source, start);
     const before = this.#nodes;
     if (this.#depth === MAX_DEPTH) throw new RangeError("nested too deeply");
     this.#depth++;
@@ -52,11 +57,11 @@ class Builder {
   }
 
   #plain(node: Node, start: number): Tree {
-    if (isScalar(node)) return resolveScalar(node, start);
-    if (isSeq(node)) {
+    if (yaml.isScalar(node)) return resolveScalar(node, start);
+    if (yaml.isSeq(node)) {
       return { kind: "seq", start, items: node.items.map((item) => this.tree(item as Node | null, start)) };
     }
-    if (isMap(node)) return this.#map(node, start);
+    if (yaml.isMap(node)) return this.#map(node, start);
     return { kind: "scalar", start, value: null, source: "" };
   }
 
@@ -81,14 +86,14 @@ class Builder {
     for (const pair of node.items as Pair<Node | null, Node | null>[]) {
       const keyNode = pair.key;
       const keyStart = keyNode?.range?.[0] ?? start;
-      const key = isAlias(keyNode) ? this.tree(keyNode, keyStart) : keyNode;
-      if (key !== null && !isScalar(key) && (key as Tree).kind !== "scalar") {
+      const key = yaml.isAlias(keyNode) ? this.tree(keyNode, keyStart) : keyNode;
+      if (key !== null && !yaml.isScalar(key) && (key as Tree).kind !== "scalar") {
         this.problems.push({ offset: keyStart, message: "a key must be a plain value" });
         continue;
       }
       const value = this.tree(pair.value, keyStart);
-      const name = key === null ? "" : isScalar(key) ? keyText(key) : (key as ScalarTree).source;
-      if (name === "<<" && isScalar(key) && key.type === "PLAIN") merges.push(value);
+      const name = key === null ? "" : yaml.isScalar(key) ? keyText(key) : (key as ScalarTree).source;
+      if (name === "<<" && yaml.isScalar(key) && key.type === "PLAIN") merges.push(value);
       else entries.push({ key: name, keyStart, value });
     }
     for (const merge of merges) this.#merge(entries, merge);

@@ -1,5 +1,5 @@
-import { request as httpRequest } from "node:http";
 import type { Clock } from "../base/clock.ts";
+import { http } from "../base/node-http.ts";
 import { LoadError, loadMessage } from "../proto/load.ts";
 import { create, toJson } from "../proto/registry.ts";
 import type { Endpoint, Node, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
@@ -132,7 +132,7 @@ function post(
     "content-length": Buffer.byteLength(body),
     "user-agent": "weft",
   };
-  const request = httpRequest({ ...where, path, method: "POST", headers, signal }, (response) => {
+  const request = http.request({ ...where, path, method: "POST", headers, signal }, (response) => {
     const chunks: Buffer[] = [];
     let size = 0;
     response.on("data", (chunk: Buffer) => {

@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { http } from "../../base/node-http.ts";
 import { compileStringMatcher } from "../matcher/string-matcher.ts";
 import type { AdminHost } from "./admin-host.ts";
 import { AdminQuery } from "./admin-query.ts";
@@ -22,7 +23,7 @@ export async function startAdmin(
   const intervals = new HistogramIntervals();
   const byPath = new Map(ENDPOINTS.map((endpoint) => [endpoint.path, endpoint]));
   const allowed = pathFilter(host);
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     answer(host, intervals, byPath, allowed, request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy(error as Error);
       else void write(request, response, { status: 500, body: `${(error as Error).message}\n` });
