@@ -1,5 +1,5 @@
 // Installs the real programs that tests and benchmarks compare with. Safe to run again: what is there is left alone.
-// Usage: node tools/install-peers.ts [envoy|nginx|haproxy|wrk|h2load|curl ...]     (default: all)
+// Usage: node tools/install-peers.ts [envoy|nginx|haproxy|wrk|h2load|curl|h2spec ...]     (default: all)
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -16,7 +16,12 @@ const debianPackages: Record<string, string> = {
   curl: "curl",
 };
 
-const known = ["envoy", ...Object.keys(debianPackages)];
+/** Go module that each program is built from. */
+const goModules: Record<string, string> = {
+  h2spec: "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
+};
+
+const known = ["envoy", ...Object.keys(goModules), ...Object.keys(debianPackages)];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
@@ -28,6 +33,8 @@ const problems: string[] = [];
 
 attempt("Debian packages", installDebianPackages);
 if (wanted.includes("envoy")) attempt("envoy", installEnvoy);
+for (const name of Object.keys(goModules))
+  if (wanted.includes(name)) attempt(name, () => installGoModule(name));
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
 
@@ -69,6 +76,18 @@ function installEnvoy(): void {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+function installGoModule(name: string): void {
+  const target = join(cache, name);
+  if (existsSync(target)) {
+    console.log(`${name}: ${target} is there`);
+    return;
+  }
+  mkdirSync(cache, { recursive: true });
+  const path = [process.env["PATH"], "/usr/local/go/bin"].join(delimiter);
+  run("go", ["install", goModules[name]!], { ...process.env, PATH: path, GOBIN: cache });
+  console.log(`${name}: installed as ${target}`);
 }
 
 function pip(args: string[]): void {
