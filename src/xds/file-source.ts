@@ -97,13 +97,18 @@ class FileWatch {
       const own = name === undefined ? all : all.filter((resource) => resource.name === name);
       this.#handler.onResources(own, response.versionInfo);
     } catch (error) {
-      this.#handler.onFailure("rejected", (error as Error).message);
+      const kind = error instanceof UnreadableError ? "unreadable" : "rejected";
+      this.#handler.onFailure(kind, (error as Error).message);
     }
   }
 }
 
+/** A file that is no YAML or JSON at all. */
+class UnreadableError extends LoadError {}
+
 function parseResponse(text: string, file: string) {
   const loaded = loadMessage("envoy.service.discovery.v3.DiscoveryResponse", text, { file });
+  if (loaded.partial === undefined) throw new UnreadableError(loaded.problems);
   if (loaded.message === undefined) throw new LoadError(loaded.problems);
   const violations = violationProblems(validateMessage(loaded.message), loaded.source);
   if (violations.length > 0) throw new LoadError(violations);

@@ -18,6 +18,8 @@ export interface Resource {
 export type FailureKind =
   /** The server cannot be reached, or the stream broke. */
   | "connection"
+  /** What came cannot even be read; the running state stays. */
+  | "unreadable"
   /** What came cannot be used; the running state stays. */
   | "rejected";
 

@@ -169,6 +169,8 @@ test("watchFile() follows renames and keeps quiet about writes in place", async 
   assert.equal(await handler.next(), "2: c");
   replace(`${yaml("3", "c")}  typo: 1\n`);
   assert.match(await handler.next(), /^rejected: Cannot load ".*cds\.yaml": line 5: unknown field "typo"/);
+  replace("{ resources:");
+  assert.match(await handler.next(), /^unreadable: Cannot load ".*cds\.yaml": line 1: /);
   rmSync(path);
   assert.match(await handler.next(), /^connection: ENOENT/);
   replace(yaml("4", "d"));

@@ -45,6 +45,8 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
   #draining = false;
   #closing = false;
   #remoteClosed = false;
+  /** The client left while requests were in flight. */
+  #leftRequests = false;
 
   constructor(
     downstream: DownstreamConnection,
@@ -81,6 +83,7 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
   onEnd(): void {
     this.#remoteClosed = true;
     if (this.#closing) return this.#connection.close();
+    this.#leftRequests = this.#codec.activeStreams > 0;
     this.#codec.onEnd();
   }
 
@@ -91,7 +94,7 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
   onClose(error: string): void {
     const { context, stats } = this.#config;
     const counters = stats.counters;
-    const active = this.#codec.activeStreams > 0;
+    const active = this.#leftRequests || this.#codec.activeStreams > 0;
     const local = this.#closing && !this.#remoteClosed;
     counters.downstream_cx_destroy.inc();
     counters[local ? "downstream_cx_destroy_local" : "downstream_cx_destroy_remote"].inc();

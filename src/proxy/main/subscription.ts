@@ -99,7 +99,8 @@ export class Subscription {
       log.debug(`${this.#what()}: no update: ${detail}`);
       return;
     }
-    scope.counter("update_rejected").inc();
+    // A file that cannot be read is a failure to Envoy, though nothing better is to be waited for.
+    scope.counter(kind === "unreadable" ? "update_failure" : "update_rejected").inc();
     log.warn(`${this.#what()} rejected: ${detail}`);
     this.#initialise("rejected");
   }
