@@ -26,6 +26,8 @@ export interface DiscoverySourceDef {
   /** What it reads, in one sentence. */
   readonly description: string;
   readonly options: OptionTable;
+  /** Throws an Error for values that the table lets pass and that make no sense. */
+  check?(options: OptionValues): void;
   watch(options: OptionValues, context: SourceContext): AsyncIterable<Reading>;
 }
 
@@ -34,9 +36,14 @@ export function defineSource<const T extends OptionTable>(source: {
   readonly name: string;
   readonly description: string;
   readonly options: T;
+  check?(options: OptionValues<T>): void;
   watch(options: OptionValues<T>, context: SourceContext): AsyncIterable<Reading>;
 }): DiscoverySourceDef {
-  return { ...source, watch: (options, context) => source.watch(options as OptionValues<T>, context) };
+  return {
+    ...source,
+    check: (options) => source.check?.(options as OptionValues<T>),
+    watch: (options, context) => source.watch(options as OptionValues<T>, context),
+  };
 }
 
 /**
@@ -54,5 +61,10 @@ export function parseSource(
   const names = sources.map((each) => each.name).join(", ");
   if (source === undefined) throw new Error(`Cannot use source "${name}": it must be one of ${names}`);
   const options = parseOptions(name, source.options, colon < 0 ? "" : text.slice(colon + 1), env);
+  try {
+    source.check?.(options);
+  } catch (error) {
+    throw new Error(`Cannot use source "${name}": ${(error as Error).message}`, { cause: error });
+  }
   return { source, options };
 }

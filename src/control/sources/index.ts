@@ -1,5 +1,6 @@
 import type { DiscoverySourceDef } from "../source.ts";
 import { consulSource } from "./consul.ts";
+import { dnsSource } from "./dns.ts";
 import { execSource } from "./exec.ts";
 import { fileSource } from "./file.ts";
 import { httpSource } from "./http.ts";
@@ -10,6 +11,7 @@ import { registrySource } from "./registry.ts";
 /** The sources that ship: one line each. */
 export const sources: readonly DiscoverySourceDef[] = [
   consulSource,
+  dnsSource,
   execSource,
   fileSource,
   httpSource,

@@ -32,7 +32,7 @@ interface Answer {
   readonly confirmed: boolean;
 }
 
-const WAIT_SECONDS = 60;
+const WAIT_SECONDS = 30;
 /** With more services than connections, each is asked for about this often. */
 const ROUND_SECONDS = 10;
 /** A server that answers at once without anything new is asked no more often than this. */
