@@ -14,6 +14,7 @@ const debianPackages: Record<string, string> = {
   wrk: "wrk",
   h2load: "nghttp2-client",
   curl: "curl",
+  etcd: "etcd-server",
 };
 
 /** Go module that each program is built from. */

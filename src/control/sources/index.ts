@@ -1,6 +1,7 @@
 import type { DiscoverySourceDef } from "../source.ts";
 import { consulSource } from "./consul.ts";
 import { dnsSource } from "./dns.ts";
+import { etcdSource } from "./etcd.ts";
 import { execSource } from "./exec.ts";
 import { fileSource } from "./file.ts";
 import { httpSource } from "./http.ts";
@@ -12,6 +13,7 @@ import { registrySource } from "./registry.ts";
 export const sources: readonly DiscoverySourceDef[] = [
   consulSource,
   dnsSource,
+  etcdSource,
   execSource,
   fileSource,
   httpSource,
