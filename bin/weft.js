@@ -9,8 +9,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const pinned = `${root}node_modules/.bin/node`;
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
-  // Keeps compiled code between runs: a proxy starts in half the time.
-  createRequire(import.meta.url)("node:module").enableCompileCache?.();
+  const require = createRequire(import.meta.url);
+  if (process.argv[2] === "proxy") limitYoungGeneration(require("node:v8"));
+  // Keeps compiled code between runs: a proxy starts in half the time. Depends on V8's flags, so those come first.
+  require("node:module").enableCompileCache?.();
   const source = `${root}src/cli/main.ts`;
   const { main } = await import(pathToFileURL(existsSync(source) ? source : `${root}dist/cli/main.js`).href);
   await main(process.argv.slice(2));
@@ -24,4 +26,13 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
 } else {
   console.error(`Cannot start: weft needs Node 24 or newer, this is ${process.version}`);
   process.exit(1);
+}
+
+/**
+ * Little of what a request allocates outlives it, so a large young generation of each thread is memory for nothing. The
+ * main thread's heap exists already and stays as small as it is; those of workers get semi-spaces of 2 MB.
+ */
+function limitYoungGeneration(v8) {
+  for (const flag of ["--semi-space-growth-factor=1", "--min-semi-space-size=2", "--max-semi-space-size=2"])
+    v8.setFlagsFromString(flag);
 }
