@@ -1,3 +1,4 @@
+import type { HeaderCase } from "./header-case.ts";
 import { HEADER_ID_COUNT, HEADER_NAMES, headerId, isInlineHeader, type HeaderId } from "./header-name.ts";
 
 /** How one entry is held. */
@@ -10,6 +11,8 @@ const LOOSE = 2;
 const OWNED = 3;
 
 const FIRST_CAPACITY = 32;
+/** Longest arrays of strings that a pooled map keeps. */
+const KEPT_CAPACITY = 64;
 
 /** What `HeaderMap.visit` calls for each line. */
 export interface HeaderVisitor {
@@ -33,6 +36,8 @@ export class HeaderMap {
   authority = "";
   /** There is a Host and it is empty: the one way to tell that from none. Says nothing once `authority` is set. */
   emptyAuthority = false;
+  /** How names are written over HTTP/1.1; undefined = as the codec does by itself. */
+  headerCase: HeaderCase | undefined = undefined;
   /** `:protocol` of an extended CONNECT. */
   protocol = "";
   /** Response status; 0 for requests and trailers. */
@@ -71,11 +76,18 @@ export class HeaderMap {
     this.method = this.path = this.scheme = this.authority = this.protocol = "";
     this.status = 0;
     this.emptyAuthority = false;
+    this.headerCase = undefined;
     for (let i = 0; i < this.#count; i++) this.#first[this.#ids[i]!] = 0;
     this.#raw = "";
+    const owned = this.#names.length;
+    if (owned > KEPT_CAPACITY) {
+      this.#names = [];
+      this.#values = [];
+    } else if (owned > 0) {
+      // Overwritten, not dropped: pooled maps would grow their arrays anew for every message.
+      for (let i = Math.min(owned, this.#count) - 1; i >= 0; i--) this.#names[i] = this.#values[i] = "";
+    }
     this.#count = this.#live = 0;
-    if (this.#names.length > 0) this.#names = [];
-    if (this.#values.length > 0) this.#values = [];
   }
 
   /** Number of header lines, pseudo fields not counted. */
@@ -225,6 +237,7 @@ export class HeaderMap {
     copy.scheme = this.scheme;
     copy.authority = this.authority;
     copy.emptyAuthority = this.emptyAuthority;
+    copy.headerCase = this.headerCase;
     copy.protocol = this.protocol;
     copy.status = this.status;
     for (let i = 0; i < this.#count; i++) {

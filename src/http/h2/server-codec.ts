@@ -195,7 +195,8 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     const connection = this.#connection;
     const { map, fault, detail, contentLength } = fieldSection;
     const stream = connection.open(id);
-    stream.openedAt = this.#clock.now();
+    // Whole milliseconds: fractions would cost an object.
+    stream.openedAt = Math.trunc(this.#clock.now());
     stream.wireBytesReceived = wireBytes;
     stream.headersReceived = true;
     stream.handler = this.#handler.onStream(stream);

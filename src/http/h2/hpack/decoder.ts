@@ -18,6 +18,7 @@ const LARGEST_INTEGER = 0xfff_ffff;
 const SPACE = 32;
 const TAB = 9;
 const COLON = 58;
+const ZERO = 48;
 
 let scratch: Buffer = Buffer.allocUnsafeSlow(4096);
 
@@ -190,7 +191,11 @@ export class HpackDecoder {
 
   #judgeValue(bytes: Buffer, start: number, end: number): string {
     this.#badValue = 0;
-    if (start === end) return "";
+    if (end - start <= 3) {
+      if (start === end) return "";
+      const number = smallNumber(bytes, start, end);
+      if (number >= 0) return SMALL_NUMBERS[number]!;
+    }
     const first = bytes[start]!;
     const last = bytes[end - 1]!;
     if (first === SPACE || first === TAB || last === SPACE || last === TAB) this.#badValue = BAD_VALUE;
@@ -211,3 +216,18 @@ export class HpackDecoder {
 }
 
 const LARGEST_SCRATCH = 65_536;
+
+/** Texts of lengths and times, which come again and again but are not worth an entry in a table. */
+const SMALL_NUMBERS = Array.from({ length: 1000 }, (_, i) => String(i));
+
+/** The number that these digits are, -1 if they are none or begin with a superfluous zero. */
+function smallNumber(bytes: Buffer, start: number, end: number): number {
+  let number = 0;
+  if (bytes[start] === ZERO && end - start > 1) return -1;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number;
+}

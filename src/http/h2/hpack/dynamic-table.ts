@@ -2,9 +2,12 @@ import type { FieldCode } from "./field-code.ts";
 
 /** What RFC 7541 section 4.1 adds to the lengths of name and value. */
 export const ENTRY_OVERHEAD = 32;
-const FIRST_CAPACITY = 16;
+const FIRST_CAPACITY = 8;
 
-/** The decoder's dynamic table (RFC 7541 section 2.3.2) as a ring of parallel arrays. Holds no memory while empty. */
+/**
+ * The decoder's dynamic table (RFC 7541 section 2.3.2) as a ring of parallel arrays, plain ones since small typed arrays
+ * take more memory. Holds none while empty.
+ */
 export class DynamicTable {
   /** Entries at the moment. */
   count = 0;
@@ -14,7 +17,7 @@ export class DynamicTable {
   #mask = -1;
   #names: string[] = [];
   #values: string[] = [];
-  #codes = NO_CODES;
+  #codes: FieldCode[] = [];
 
   constructor(maxSize: number) {
     this.#maxSize = maxSize;
@@ -75,7 +78,7 @@ export class DynamicTable {
     if (this.count === 0 && this.#maxSize === 0) {
       this.#names = [];
       this.#values = [];
-      this.#codes = NO_CODES;
+      this.#codes = [];
       this.#mask = -1;
     }
   }
@@ -84,7 +87,7 @@ export class DynamicTable {
     const capacity = this.#mask < 0 ? FIRST_CAPACITY : (this.#mask + 1) * 2;
     const names = new Array<string>(capacity).fill("");
     const values = new Array<string>(capacity).fill("");
-    const codes = new Uint16Array(capacity);
+    const codes = new Array<FieldCode>(capacity).fill(0);
     for (let age = this.count - 1, to = 0; age >= 0; age--, to++) {
       const from = this.slot(age);
       names[to] = this.#names[from]!;
@@ -98,5 +101,3 @@ export class DynamicTable {
     this.#next = this.count;
   }
 }
-
-const NO_CODES = new Uint16Array(0);

@@ -1,7 +1,16 @@
 import { headerId } from "../../header-name.ts";
 import type { FrameWriter } from "../frame/frame-writer.ts";
 import { ENTRY_OVERHEAD } from "./dynamic-table.ts";
-import { AUTHORITY, FIELD_CODE_COUNT, METHOD, PATH, SCHEME, STATUS, type FieldCode } from "./field-code.ts";
+import {
+  AUTHORITY,
+  FIELD_CODE_COUNT,
+  METHOD,
+  PATH,
+  SCHEME,
+  STATUS,
+  type FieldCode,
+  fieldCode,
+} from "./field-code.ts";
 import { STATIC_COUNT, STATIC_INDEX_OF_CODE, STATIC_INDEX_OF_NAME } from "./static-table.ts";
 
 /** `latin1Write` skips the encoding lookup of `write`. */
@@ -42,9 +51,9 @@ const ACCEPT_ENCODING_INDEX = STATIC_INDEX_OF_CODE[ACCEPT_ENCODING]!;
 /** A shorter cookie could be guessed from what compression saves. */
 const SHORT_COOKIE = 20;
 
-/** Entries of one name that are looked at. */
-const CHAIN_LIMIT = 4;
-const FIRST_CAPACITY = 16;
+/** Entries of a chain that are looked at. */
+const CHAIN_LIMIT = 6;
+const FIRST_CAPACITY = 8;
 /** Numbers of entries stay small integers: at this one the table starts afresh. */
 const LAST_NUMBER = 0x3fff_0000;
 /** Longest strings that are copied character by character: cheaper than a call. */
@@ -52,7 +61,7 @@ const SHORT_STRING = 32;
 
 /**
  * HPACK compression (RFC 7541) of one connection's outgoing field blocks. The dynamic table is a ring of parallel arrays;
- * entries of one name are chained, newest first. Holds no memory before the first entry. Strings are written plain:
+ * entries whose names have the same hash are chained, newest first. Plain arrays, because small typed ones take more memory. Holds no memory before the first entry. Strings are written plain:
  * repeats are single bytes anyhow, and Huffman coding costs more time than it saves bytes.
  */
 export class HpackEncoder {
@@ -66,11 +75,10 @@ export class HpackEncoder {
   #mask = -1;
   #names: string[] = [];
   #values: string[] = [];
-  /** Number of the next older entry of the same name; 0 if there was none. */
-  #older = NO_NUMBERS;
-  /** Number of the newest entry by field code. */
-  #byCode = NO_NUMBERS;
-  #byName: Map<string, number> | null = null;
+  /** Number of the next older entry of the same chain; 0 if there was none. */
+  #older: number[] = [];
+  /** Number of the newest entry of each chain. */
+  #heads: number[] = [];
   /** Smallest size since the last block, to be told to the peer; -1 when nothing has changed. */
   #lowest = -1;
 
@@ -136,15 +144,18 @@ export class HpackEncoder {
   /** Writes one field. `code` is 0 for names that are not well known. */
   field(writer: FrameWriter, code: FieldCode, name: string, value: string): void {
     writer.room(name.length + value.length + 16);
-    const newest = code === 0 ? this.#newestOfName(name) : this.#mask < 0 ? 0 : this.#byCode[code]!;
     const oldest = this.#newest - this.#count;
-    let number = newest;
+    let named = 0;
+    let number = this.#mask < 0 ? 0 : this.#heads[chainOf(code, name) & this.#mask]!;
     for (let steps = 0; number > oldest && steps < CHAIN_LIMIT; steps++) {
       const at = number & this.#mask;
-      if (this.#values[at] === value) {
-        const index = STATIC_COUNT + 1 + this.#newest - number;
-        writer.at = writeInteger(writer.buffer, writer.at, index, 127, 0x80);
-        return;
+      if (this.#names[at] === name) {
+        if (this.#values[at] === value) {
+          const index = STATIC_COUNT + 1 + this.#newest - number;
+          writer.at = writeInteger(writer.buffer, writer.at, index, 127, 0x80);
+          return;
+        }
+        if (named === 0) named = number;
       }
       number = this.#older[at]!;
     }
@@ -154,7 +165,7 @@ export class HpackEncoder {
     if (code === COOKIE && value.length < SHORT_COOKIE) policy = NEVER_INDEXED;
     const size = name.length + value.length + ENTRY_OVERHEAD;
     if (policy === INDEXED && size > this.#maxSize >> 1) policy = WITHOUT_INDEXING;
-    const nameIndex = newest > oldest ? STATIC_COUNT + 1 + this.#newest - newest : staticIndex(code, name);
+    const nameIndex = named > 0 ? STATIC_COUNT + 1 + this.#newest - named : staticIndex(code, name);
     const { buffer } = writer;
     let at = writer.at;
     if (policy === INDEXED) at = writeInteger(buffer, at, nameIndex, 63, 0x40);
@@ -169,10 +180,6 @@ export class HpackEncoder {
     writer.buffer[writer.at++] = 0x80 | index;
   }
 
-  #newestOfName(name: string): number {
-    return this.#byName === null ? 0 : (this.#byName.get(name) ?? 0);
-  }
-
   #add(code: FieldCode, name: string, value: string, size: number): void {
     while (this.#size + size > this.#maxSize) this.#evict();
     if (this.#count > this.#mask) this.#enlarge();
@@ -182,23 +189,15 @@ export class HpackEncoder {
     this.#values[at] = value;
     this.#count++;
     this.#size += size;
-    if (code === 0) {
-      this.#byName ??= new Map();
-      this.#older[at] = this.#byName.get(name) ?? 0;
-      this.#byName.set(name, number);
-    } else {
-      this.#older[at] = this.#byCode[code]!;
-      this.#byCode[code] = number;
-    }
+    const chain = chainOf(code, name) & this.#mask;
+    this.#older[at] = this.#heads[chain]!;
+    this.#heads[chain] = number;
   }
 
   #evict(): void {
     const number = this.#newest - --this.#count;
     const at = number & this.#mask;
-    const name = this.#names[at]!;
-    this.#size -= name.length + this.#values[at]!.length + ENTRY_OVERHEAD;
-    // Only names without a code are in the map; without this it would grow with every name ever seen.
-    if (this.#byName !== null && this.#byName.get(name) === number) this.#byName.delete(name);
+    this.#size -= this.#names[at]!.length + this.#values[at]!.length + ENTRY_OVERHEAD;
     this.#names[at] = this.#values[at] = "";
   }
 
@@ -207,29 +206,38 @@ export class HpackEncoder {
     const mask = capacity - 1;
     const names = new Array<string>(capacity).fill("");
     const values = new Array<string>(capacity).fill("");
-    const older = new Uint32Array(capacity);
+    const older = new Array<number>(capacity).fill(0);
+    const heads = new Array<number>(capacity).fill(0);
     for (let number = this.#newest - this.#count + 1; number <= this.#newest; number++) {
-      names[number & mask] = this.#names[number & this.#mask]!;
-      values[number & mask] = this.#values[number & this.#mask]!;
-      older[number & mask] = this.#older[number & this.#mask]!;
+      const name = this.#names[number & this.#mask]!;
+      const at = number & mask;
+      const chain = chainOf(fieldCode(name), name) & mask;
+      names[at] = name;
+      values[at] = this.#values[number & this.#mask]!;
+      older[at] = heads[chain]!;
+      heads[chain] = number;
     }
-    if (this.#mask < 0) this.#byCode = new Uint32Array(FIELD_CODE_COUNT);
     this.#names = names;
     this.#values = values;
     this.#older = older;
+    this.#heads = heads;
     this.#mask = mask;
   }
 
   #startAfresh(): void {
     while (this.#count > 0) this.#evict();
     this.#newest = 0;
-    this.#byCode.fill(0);
-    this.#byName = null;
+    this.#heads.fill(0);
     this.#lowest = 0;
   }
 }
 
-const NO_NUMBERS = new Uint32Array(0);
+/** Which chain a name belongs to, before the mask. */
+function chainOf(code: FieldCode, name: string): number {
+  if (code !== 0) return code;
+  const last = name.length - 1;
+  return name.length * 7 + name.charCodeAt(last) * 3 + name.charCodeAt(last >> 1);
+}
 
 /** Index of a static entry with this name; 0 if there is none. */
 function staticIndex(code: FieldCode, name: string): number {

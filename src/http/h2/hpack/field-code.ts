@@ -1,4 +1,4 @@
-import { HEADER_ID_COUNT } from "../../header-name.ts";
+import { HEADER_ID_COUNT, headerId } from "../../header-name.ts";
 
 // A field code says in one integer what is known of a field's name and value: a well-known header id, 0 for other names,
 // or one of the codes below; BAD_VALUE may be added. Codes are kept in the dynamic table, so a field is judged once.
@@ -40,4 +40,9 @@ export function pseudoCode(name: string): FieldCode {
     default:
       return UNKNOWN_PSEUDO;
   }
+}
+
+/** Code of a valid name. */
+export function fieldCode(name: string): FieldCode {
+  return name.startsWith(":") ? pseudoCode(name) : headerId(name);
 }

@@ -1,5 +1,4 @@
-import { headerId } from "../../header-name.ts";
-import { FIELD_CODE_COUNT, pseudoCode, type FieldCode } from "./field-code.ts";
+import { FIELD_CODE_COUNT, fieldCode, type FieldCode } from "./field-code.ts";
 
 // The static table of RFC 7541 appendix A, one for all connections.
 
@@ -24,7 +23,7 @@ export const STATIC_INDEX_OF_NAME = new Map<string, number>();
 
 for (const entry of ENTRIES.split("|")) {
   const [name, value = ""] = entry.split("=") as [string, string?];
-  const code = name.startsWith(":") ? pseudoCode(name) : headerId(name);
+  const code = fieldCode(name);
   const index = STATIC_NAMES.length;
   STATIC_NAMES.push(name);
   STATIC_VALUES.push(value);
