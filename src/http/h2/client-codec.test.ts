@@ -141,6 +141,27 @@ describe("H2ClientCodec", () => {
     ]);
   });
 
+  it("tells of long bodies while there are some", () => {
+    const play = new H2ClientPlay();
+    play.open();
+    play.open();
+    for (const id of [1, 3]) {
+      play.send(headers(id, OK, 0));
+      for (let i = 0; i < 5; i++) play.send(frame("DATA", 0, id, "x".repeat(16_000)));
+    }
+    play.send(frame("DATA", END_STREAM, 1), frame("RST_STREAM", 0, 3, uint32(8)));
+    const lines = play.events().filter((line) => !line.startsWith("data"));
+    assert.deepEqual(lines, [
+      "headers 200",
+      "long-body true",
+      "headers 200",
+      "idle",
+      "long-body false",
+      "reset remote-reset http2.remote_reset",
+      "idle",
+    ]);
+  });
+
   it("takes GOAWAY in two steps", () => {
     const play = new H2ClientPlay();
     play.open();

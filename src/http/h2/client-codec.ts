@@ -169,6 +169,10 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     }
   }
 
+  onLongBodies(on: boolean): void {
+    this.#handler.onLongBody?.(on);
+  }
+
   onFailure(): void {
     if (this.#over) return;
     this.#finish();

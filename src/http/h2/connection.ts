@@ -59,6 +59,8 @@ export interface ConnectionSide {
   onInboundEnd(stream: H2Stream): void;
   /** A stream has left the table; `faulty` if the peer reset it or made us reset it. */
   onStreamOver(stream: H2Stream, faulty: boolean): void;
+  /** Long bodies come in, from now on or not any more. */
+  onLongBodies(on: boolean): void;
   /** The connection failed: GOAWAY is written, the streams know. */
   onFailure(): void;
 }
@@ -89,6 +91,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   #dataContent = 0;
   #dataEndsStream = false;
   #depth = 0;
+  #longBodies = 0;
   readonly #resets = new RecentResets();
 
   constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, clock: Clock) {
@@ -174,6 +177,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#outbound.remove(stream);
     const unused = stream.finish();
     this.#streams.remove(stream);
+    if (stream.isLong) this.#setLong(stream, false);
     if (unused > 0 && !this.stopped) {
       this.#window.use(unused);
       this.#giveConnectionCredit();
@@ -272,6 +276,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
         return this.#refuseData(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
     }
     stream.received += content;
+    if (stream.received > LONG_BODY && !stream.isLong) this.#setLong(stream, true);
     if (
       stream.expected >= 0 &&
       (endStream ? stream.received !== stream.expected : stream.received > stream.expected)
@@ -413,9 +418,9 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   sendData(stream: H2Stream, chunk: Buffer, end: boolean): boolean {
-    if (chunk.length === 0 && !end) return !stream.wantsDrain;
+    if (!end && (chunk.length === 0 || stream.silent)) return !stream.wantsDrain;
     this.enter();
-    const open = this.#outbound.data(stream, chunk, end);
+    const open = this.#outbound.data(stream, stream.silent ? EMPTY : chunk, end);
     this.leave();
     return open;
   }
@@ -457,6 +462,12 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#side.onLocalEnd(stream);
   }
 
+  #setLong(stream: H2Stream, on: boolean): void {
+    stream.isLong = on;
+    this.#longBodies += on ? 1 : -1;
+    if (this.#longBodies === (on ? 1 : 0)) this.#side.onLongBodies(on);
+  }
+
   #giveConnectionCredit(): void {
     const credit = this.#window.takeCredit();
     if (credit > 0) writeWindowUpdate(this.writer, 0, credit);
@@ -482,3 +493,5 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
+/** Bytes of a body from which on it is worth a read buffer of its own. */
+const LONG_BODY = 65_536;

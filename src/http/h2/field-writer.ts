@@ -23,7 +23,8 @@ for (const name of SKIPPED) skipped[knownHeaderId(name)] = 1;
 class FieldWriter implements HeaderVisitor {
   #encoder!: HpackEncoder;
   #writer!: FrameWriter;
-  #isUpgrade = false;
+  /** Leave content-length out. */
+  #bodiless = false;
 
   /** @param upgrade protocol of an HTTP/1.1 upgrade, which becomes an extended CONNECT (RFC 8441); else "" */
   request(encoder: HpackEncoder, writer: FrameWriter, map: HeaderMap, upgrade: string): void {
@@ -41,7 +42,8 @@ class FieldWriter implements HeaderVisitor {
   }
 
   response(encoder: HpackEncoder, writer: FrameWriter, map: HeaderMap | undefined, status: number): void {
-    this.#begin(encoder, writer, false);
+    // RFC 9110 section 8.6.
+    this.#begin(encoder, writer, status < 200 || status === 204);
     encoder.status(writer, status);
     map?.visit(this);
   }
@@ -54,15 +56,15 @@ class FieldWriter implements HeaderVisitor {
   onHeader(id: HeaderId, name: string, value: string): void {
     if (id !== 0) {
       if (skipped[id] === 1 || (id === TE && value !== "trailers")) return;
-      if (this.#isUpgrade && id === CONTENT_LENGTH) return;
+      if (this.#bodiless && id === CONTENT_LENGTH) return;
     }
     this.#encoder.field(this.#writer, id, name, value);
   }
 
-  #begin(encoder: HpackEncoder, writer: FrameWriter, isUpgrade: boolean): void {
+  #begin(encoder: HpackEncoder, writer: FrameWriter, bodiless: boolean): void {
     this.#encoder = encoder;
     this.#writer = writer;
-    this.#isUpgrade = isUpgrade;
+    this.#bodiless = bodiless;
     writer.beginFrame();
     encoder.begin(writer);
   }

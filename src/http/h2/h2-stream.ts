@@ -67,6 +67,10 @@ export class H2Stream implements CodecStream {
   /** CONNECT: either direction may end long before the other. */
   isTunnel = false;
   isHead = false;
+  /** The response sent has no body whatever the handler writes: to HEAD, 204, 304. */
+  silent = false;
+  /** So much has come that the owner was told of a long body. */
+  isLong = false;
   /** Protocol of an upgrade that goes as extended CONNECT; "" if it is none. */
   upgrade = "";
   /** Content-Length of the message received; -1 when it has none or no body goes with it. */

@@ -19,6 +19,7 @@ import { TextSink } from "../../testing/codec-log.ts";
 import { FrameLog } from "../../testing/h2-frames.ts";
 import { HeaderMap } from "../header-map.ts";
 import { DEFAULT_H2_SERVER_OPTIONS } from "./options.ts";
+import { speaksHttp2 } from "./preface.ts";
 import { H2ServerCodec } from "./server-codec.ts";
 
 const MAX_ID = 0x7fff_ffff;
@@ -34,6 +35,15 @@ function fails(fields: [string, string][], detail: string): void {
   assert.deepEqual(lenient.frames(), ["RST_STREAM 1 1"]);
   assert.deepEqual(lenient.events(), [`reset protocol-error ${detail}`, GET]);
 }
+
+describe("speaksHttp2()", () => {
+  it("tells HTTP/2 from HTTP/1.1 by the first bytes that differ", () => {
+    const tell = (text: string): boolean | undefined => speaksHttp2(Buffer.from(text), 0, text.length);
+    assert.equal(tell("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n..."), true);
+    assert.equal(tell("PRI * HT"), undefined);
+    assert.equal(tell("PROPFIND / HTTP/1.1"), false);
+  });
+});
 
 describe("H2ServerCodec", () => {
   it("begins with Envoy's settings and window", () => {
@@ -111,6 +121,22 @@ describe("H2ServerCodec", () => {
       "CONTINUATION 1 16384 bytes",
       "CONTINUATION 1 7245 bytes",
     ]);
+  });
+
+  it("writes no body to HEAD, nor with 204 and 304", () => {
+    for (const [method, status, shown] of [
+      ["HEAD", 200, "content-length=2"],
+      ["GET", 304, "content-length=2"],
+      ["GET", 204, ""],
+    ] as const) {
+      const play = new H2ServerPlay();
+      play.send(headers(1, getFields().with(0, [":method", method])));
+      const { stream } = play.log;
+      stream.headers(responseMap(status, [["content-length", "2"]]), false);
+      assert.equal(stream.data(Buffer.from("o"), false), true);
+      stream.data(Buffer.from("k"), true);
+      assert.deepEqual(play.frames(), [`HEADERS 1 :status=${status} ${shown}`.trimEnd(), "DATA 1  END"]);
+    }
   });
 
   it("takes host for a missing :authority, which wins otherwise", () => {

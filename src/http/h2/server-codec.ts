@@ -157,6 +157,7 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     // RFC 8441: there is no 101, any 2xx means that the tunnel stands.
     const status = headers.status === 101 && stream.upgrade !== "" ? 200 : headers.status;
     const closes = headers.hasId(CONNECTION) && hasToken(headers.getId(CONNECTION)!, "close");
+    stream.silent = stream.isHead || status === 204 || status === 304;
     if (closes && this.#phase === SERVING) this.#warn();
     fieldWriter.response(encoder, writer, headers, status);
   }
@@ -184,6 +185,9 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     const young = faulty && !stream.headersSent && this.#clock.now() - stream.openedAt <= PREMATURE_AGE;
     this.#count(young);
   }
+
+  /** Accepted connections read into the shared buffer in any case. */
+  onLongBodies(): void {}
 
   onFailure(): void {
     if (this.#phase === DONE) return;
