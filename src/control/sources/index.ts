@@ -1,11 +1,14 @@
 import type { DiscoverySourceDef } from "../source.ts";
 import { consulSource } from "./consul.ts";
 import { dnsSource } from "./dns.ts";
+import { dockerSource } from "./docker.ts";
 import { etcdSource } from "./etcd.ts";
+import { eurekaSource } from "./eureka.ts";
 import { execSource } from "./exec.ts";
 import { fileSource } from "./file.ts";
 import { httpSource } from "./http.ts";
 import { lyftSource } from "./lyft.ts";
+import { marathonSource } from "./marathon.ts";
 import { nomadSource } from "./nomad.ts";
 import { registrySource } from "./registry.ts";
 
@@ -13,11 +16,14 @@ import { registrySource } from "./registry.ts";
 export const sources: readonly DiscoverySourceDef[] = [
   consulSource,
   dnsSource,
+  dockerSource,
   etcdSource,
+  eurekaSource,
   execSource,
   fileSource,
   httpSource,
   lyftSource,
+  marathonSource,
   nomadSource,
   registrySource,
 ];

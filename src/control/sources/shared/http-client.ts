@@ -23,7 +23,14 @@ export interface HttpClientOptions {
     readonly insecure: boolean;
   };
   /** PEM texts in place of files. */
-  readonly pem?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly pem?: {
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    /** Name to expect in the server's certificate. */
+    readonly servername?: string;
+    readonly insecure?: boolean;
+  };
   /** Added to each request, asked for anew each time. */
   readonly headers?: () => Promise<Readonly<Record<string, string>>>;
 }
@@ -184,7 +191,8 @@ export class HttpClient {
       ca: ca ?? pem?.ca,
       cert: cert ?? pem?.cert,
       key: key ?? pem?.key,
-      rejectUnauthorized: tls?.insecure !== true,
+      ...(pem?.servername !== undefined && { servername: pem.servername }),
+      rejectUnauthorized: tls?.insecure !== true && pem?.insecure !== true,
     });
   }
 }

@@ -8,14 +8,16 @@ export class Pulse {
     this.#wake?.();
   }
 
-  /** Returns once something happened since the last return, or the signal ended. */
-  async wait(signal: AbortSignal): Promise<void> {
+  /** Returns once something happened since the last return, `ms` are over, or the signal ended. */
+  async wait(signal: AbortSignal, ms?: number): Promise<void> {
     if (!this.#happened && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const wake = () => resolve();
+      const timer = ms === undefined ? undefined : setTimeout(wake, ms);
       this.#wake = wake;
       signal.addEventListener("abort", wake, { once: true });
       await promise;
+      clearTimeout(timer);
       signal.removeEventListener("abort", wake);
       this.#wake = undefined;
     }
