@@ -7,6 +7,7 @@ import { eurekaSource } from "./eureka.ts";
 import { execSource } from "./exec.ts";
 import { fileSource } from "./file.ts";
 import { httpSource } from "./http.ts";
+import { kubernetesSource } from "./kubernetes.ts";
 import { lyftSource } from "./lyft.ts";
 import { marathonSource } from "./marathon.ts";
 import { nomadSource } from "./nomad.ts";
@@ -22,6 +23,7 @@ export const sources: readonly DiscoverySourceDef[] = [
   execSource,
   fileSource,
   httpSource,
+  kubernetesSource,
   lyftSource,
   marathonSource,
   nomadSource,

@@ -1,0 +1,88 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+import type { KubeContent } from "./kube-mirror.ts";
+import { endpointWith } from "./service-map.ts";
+
+export interface PodOptions {
+  /** Label that names the service. */
+  readonly cluster_label: string;
+  /** Name of the container port; "" = the first TCP port. */
+  readonly port_name: string;
+  readonly region: string;
+}
+
+const podSchema = z.object({
+  metadata: z.object({
+    labels: z
+      .record(z.string(), z.string())
+      .nullish()
+      .transform((value) => value ?? {}),
+    deletionTimestamp: z.string().nullish(),
+  }),
+  spec: z.object({
+    nodeName: z.string().nullish(),
+    containers: z.array(
+      z.object({
+        ports: z
+          .array(
+            z.object({ name: z.string().nullish(), containerPort: z.int(), protocol: z.string().nullish() }),
+          )
+          .nullish(),
+      }),
+    ),
+  }),
+  status: z.object({
+    phase: z.string().default(""),
+    podIP: z.string().nullish(),
+    hostIP: z.string().nullish(),
+    containerStatuses: z
+      .array(z.object({ ready: z.boolean(), state: z.looseObject({ running: z.unknown() }).nullish() }))
+      .nullish(),
+  }),
+});
+
+/**
+ * What a pod says, by Rotor's rules: the label's value is the service, the address is the pod's, the port that with the
+ * name. A pod of which not all containers are ready is unhealthy rather than left out; one that is being deleted drains.
+ * Throws an Error when it makes no sense.
+ */
+export function readPod(object: unknown, options: PodOptions): KubeContent {
+  const parsed = podSchema.safeParse(object);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
+    throw new Error(`${path.join(".")}: ${message}`);
+  }
+  const { metadata, spec, status } = parsed.data;
+  const { [options.cluster_label]: service, ...labels } = metadata.labels;
+  if (service === undefined || service === "") return [];
+  const ip = status.podIP ?? "";
+  const ports = spec.containers
+    .flatMap((container) => container.ports ?? [])
+    .filter(({ protocol }) => (protocol ?? "TCP") === "TCP");
+  const port = options.port_name === "" ? ports[0] : ports.find(({ name }) => name === options.port_name);
+  const running = status.phase === "Running" && isIP(ip) !== 0;
+  if (!running || port === undefined) return [{ service, endpoints: [] }];
+  const statuses = status.containerStatuses ?? [];
+  const ready =
+    statuses.length > 0 && statuses.every((each) => each.ready && each.state?.running !== undefined);
+  return [
+    {
+      service,
+      endpoints: [
+        endpointWith({
+          ip,
+          port: port.containerPort,
+          region: options.region,
+          version: labels["version"] ?? "",
+          health:
+            typeof metadata.deletionTimestamp === "string" ? "draining" : ready ? "healthy" : "unhealthy",
+          metadata: {
+            ...labels,
+            ...(typeof status.hostIP === "string" && { tbn_k8s_host_ip: status.hostIP }),
+            ...(typeof spec.nodeName === "string" && { tbn_k8s_node_name: spec.nodeName }),
+          },
+        }),
+      ],
+    },
+  ];
+}
