@@ -1,5 +1,6 @@
 // Compares what a request costs on Weft, Envoy, nginx and HAProxy that do equal work.
 // Usage: npm run bench -- h1 [--seconds 5] [--rounds 3] [--connections 50] [--only weft,envoy] [--no-access-log] [--profile]
+//        npm run bench -- startup [--rounds 5]
 // The proxy has core 0 for itself, the upstream and the load share core 1; rounds are interleaved and their order rotates.
 // CPU time per request is the figure to trust: it hardly depends on what else the machine does.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,6 +15,7 @@ import { summarise, table } from "./report.ts";
 import type { Round } from "./report.ts";
 import { startContender, startUpstream } from "./start-contender.ts";
 import type { ContenderName } from "./start-contender.ts";
+import { measureStartup } from "./startup.ts";
 
 const PROXY_CORE = 0;
 const LOAD_CORE = 1;
@@ -31,11 +33,15 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const [scenario = "h1"] = positionals;
-const seconds = positive("seconds", values.seconds);
 const roundCount = positive("rounds", values.rounds);
+if (scenario === "startup") {
+  console.log(await measureStartup(roundCount));
+  process.exit(0);
+}
+const seconds = positive("seconds", values.seconds);
 const connections = positive("connections", values.connections);
 const missing = missingPeers(["wrk", "nginx"]);
-if (scenario !== "h1") fail(`Cannot run "${scenario}": the scenarios are: h1`);
+if (scenario !== "h1") fail(`Cannot run "${scenario}": the scenarios are: h1, startup`);
 if (missing !== undefined) fail(`Cannot run the benchmark: ${missing}`);
 if (cpus().length < 2) fail("Cannot run the benchmark: it needs two cores");
 
