@@ -7,6 +7,7 @@ import { H1ClientStream, type ClientStreamOwner } from "./client-stream.ts";
 import { CODEC_ERROR, HEADERS_TOO_LARGE } from "./errors.ts";
 import { fieldScanner, findHeadEnd, INCOMPLETE, REFUSED } from "./field-scanner.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { keepCase } from "./keep-case.ts";
 import type { H1ClientOptions } from "./options.ts";
 import { HTTP_1_1, startLine, versionOf } from "./start-line.ts";
 
@@ -159,11 +160,13 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
     const { maxHeadBytes, maxHeaders } = this.options;
     const stream = this.#stream!;
     if (stream.paused) return INCOMPLETE;
-    if (
-      this.#searched > 0 &&
-      findHeadEnd(bytes, Math.max(start, start + this.#searched - 2), end) === INCOMPLETE
-    )
-      return this.#awaitHead(stream, start, end);
+    let original = "";
+    if (this.#searched > 0 || this.options.keepsCase) {
+      const found = findHeadEnd(bytes, Math.max(start, start + this.#searched - 2), end);
+      if (found === INCOMPLETE) return this.#awaitHead(stream, start, end);
+      // The scan writes lower case in place.
+      if (this.options.keepsCase) original = latin1(bytes, start, found);
+    }
     const lineError = startLine.split(bytes, start, end);
     if (lineError === INCOMPLETE) return this.#awaitHead(stream, start, end);
     const headEnd = fieldScanner.scan(bytes, startLine.end, end, maxHeaders);
@@ -187,6 +190,7 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
     this.#searched = 0;
     const map = HeaderMap.acquire();
     map.status = status;
+    if (this.options.keepsCase) map.headerCase = keepCase(fieldScanner, original, start, this.options);
     const raw = latin1(bytes, startLine.end, headEnd);
     map.setRaw(raw);
     bodyFraming.reset();

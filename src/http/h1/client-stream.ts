@@ -1,3 +1,4 @@
+import { recase } from "../header-case.ts";
 import type { HeaderMap } from "../header-map.ts";
 import type { ByteSink, CodecStream, ResetReason, StreamHandler } from "../stream.ts";
 import type { BodyOwner } from "./body-reader.ts";
@@ -65,11 +66,10 @@ export class H1ClientStream implements CodecStream, BodyOwner {
     let target = this.isConnect ? authority : headers.path;
     if (this.#owner.options.sendFullyQualifiedUrl && !this.isConnect)
       target = `${headers.scheme || "http"}://${authority}${target}`;
-    this.#writer.head(
-      method + " " + target + " HTTP/1.1\r\nhost: " + authority + "\r\n" + headers.toLines() + extra,
-      framing,
-      false,
-    );
+    const headerCase = headers.headerCase ?? this.#owner.options.headerCase;
+    const start = method + " " + target + " HTTP/1.1\r\n";
+    const lines = "host: " + authority + "\r\n" + headers.toLines() + extra;
+    this.#writer.head(start + (headerCase === undefined ? lines : recase(lines, headerCase)), framing, false);
     if (end) this.requestDone = true;
   }
 

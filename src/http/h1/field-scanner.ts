@@ -91,6 +91,12 @@ export class FieldScanner {
     return this.#table[i * WIDTH + 4]! & 0xff;
   }
 
+  /** Name of a field in `text`, which is the text of the bytes from `base` on. */
+  name(i: number, text: string, base: number): string {
+    const o = i * WIDTH;
+    return text.slice(this.#table[o]! - base, this.#table[o + 1]! - base);
+  }
+
   /** Value of a field; `raw` is the text of the bytes from `base` on. */
   value(i: number, raw: string, base: number): string {
     const o = i * WIDTH;

@@ -1,5 +1,17 @@
+import type { HeaderCase } from "../header-case.ts";
+
+/** In which letters header names are written. */
+export interface CaseOptions {
+  /** Remember how the names of received heads are written: who writes such a head again, writes them so. */
+  readonly keepsCase: boolean;
+  /** The form of names that are added to such a head; undefined = lower case. */
+  readonly addedCase: HeaderCase | undefined;
+  /** The form of names in all other heads that are written; undefined = lower case. */
+  readonly headerCase: HeaderCase | undefined;
+}
+
 /** What a server codec may accept. Names follow Envoy's HttpConnectionManager and Http1ProtocolOptions. */
-export interface H1ServerOptions {
+export interface H1ServerOptions extends CaseOptions {
   /** Largest request head in bytes, start line and last CRLF included. */
   readonly maxHeadBytes: number;
   /** Most header lines, Host included. */
@@ -23,7 +35,7 @@ export interface H1ServerOptions {
 }
 
 /** What a client codec accepts and writes. */
-export interface H1ClientOptions {
+export interface H1ClientOptions extends CaseOptions {
   /** Largest response head in bytes, start line and last CRLF included. */
   readonly maxHeadBytes: number;
   /** Most header lines. */
@@ -48,6 +60,9 @@ export const DEFAULT_SERVER_OPTIONS: H1ServerOptions = {
   refuseHttpsUrl: false,
   proxy100Continue: false,
   allowCustomMethods: false,
+  keepsCase: false,
+  addedCase: undefined,
+  headerCase: undefined,
 };
 
 /** Envoy's defaults. */
@@ -57,4 +72,7 @@ export const DEFAULT_CLIENT_OPTIONS: H1ClientOptions = {
   enableTrailers: false,
   allowChunkedLength: false,
   sendFullyQualifiedUrl: false,
+  keepsCase: false,
+  addedCase: undefined,
+  headerCase: undefined,
 };

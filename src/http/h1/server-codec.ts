@@ -1,4 +1,5 @@
 import { latin1 } from "../../base/latin1.ts";
+import type { HeaderCase } from "../header-case.ts";
 import { HeaderMap } from "../header-map.ts";
 import type { ByteSink, CodecError, ServerCodec, ServerCodecHandler } from "../stream.ts";
 import { bodyFraming } from "./body-framing.ts";
@@ -18,6 +19,7 @@ import { fieldScanner, findHeadEnd, hasInvalidCharacter, INCOMPLETE, REFUSED } f
 import { hasToken } from "./has-token.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HTTP2_SETTINGS, UPGRADE } from "./ids.ts";
+import { keepCase } from "./keep-case.ts";
 import type { H1ServerOptions } from "./options.ts";
 import { isAuthority, readRequestLine, requestLine, setTarget } from "./request-head.ts";
 import { H1ServerStream, type ServerStreamOwner } from "./server-stream.ts";
@@ -43,6 +45,7 @@ const SURPLUS_LIMIT = 65_536;
 export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
   readonly protocol = "HTTP/1.1";
   readonly enableTrailers: boolean;
+  readonly headerCase: HeaderCase | undefined;
   readonly #sink: ByteSink;
   readonly #handler: ServerCodecHandler;
   readonly #options: H1ServerOptions;
@@ -63,6 +66,7 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
     this.#handler = handler;
     this.#options = options;
     this.enableTrailers = options.enableTrailers;
+    this.headerCase = options.headerCase;
     this.#body = new BodyReader(options);
   }
 
@@ -210,8 +214,13 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
     const options = this.#options;
     if (this.#searched === 0) {
       if (TOKEN[bytes[start]!] === 0) return this.#refuseHead(CODEC_ERROR, end);
-    } else if (findHeadEnd(bytes, Math.max(start, start + this.#searched - 2), end) === INCOMPLETE) {
-      return this.#awaitHead(bytes, start, end);
+    }
+    let original = "";
+    if (this.#searched > 0 || options.keepsCase) {
+      const found = findHeadEnd(bytes, Math.max(start, start + this.#searched - 2), end);
+      if (found === INCOMPLETE) return this.#awaitHead(bytes, start, end);
+      // The scan writes lower case in place.
+      if (options.keepsCase) original = latin1(bytes, start, found);
     }
     const unsplit = startLine.split(bytes, start, end);
     if (unsplit === INCOMPLETE) return this.#awaitHead(bytes, start, end);
@@ -239,6 +248,7 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
       map.release();
       return this.#refuseHead(error, end);
     }
+    if (options.keepsCase) map.headerCase = keepCase(fieldScanner, original, start, options);
     this.#beginRequest(map, headEnd - start);
     return headEnd;
   }

@@ -1,3 +1,4 @@
+import { recase, type HeaderCase } from "../header-case.ts";
 import type { HeaderMap } from "../header-map.ts";
 import type { ByteSink, CodecStream, ResetReason, StreamHandler } from "../stream.ts";
 import type { BodyOwner } from "./body-reader.ts";
@@ -9,6 +10,8 @@ import { statusLine } from "./reason-phrase.ts";
 /** What a stream asks of its codec. */
 export interface ServerStreamOwner {
   readonly enableTrailers: boolean;
+  /** The form of header names; undefined = lower case. */
+  readonly headerCase: HeaderCase | undefined;
   /** Whether the connection closes after this response, as far as the codec knows. */
   closesAfter(stream: H1ServerStream): boolean;
   responseDone(stream: H1ServerStream): void;
@@ -61,7 +64,7 @@ export class H1ServerStream implements CodecStream, BodyOwner {
     if (!end && (this.isUpgrade ? status === 101 : this.isConnect && status >= 200 && status < 300)) {
       // A tunnel: what follows are the other protocol's bytes, to the end of the connection.
       this.closeAfter = true;
-      this.#writer.head(statusLine(status, http10) + headers.toLines() + "\r\n", FIXED, false);
+      this.#writer.head(statusLine(status, http10) + this.#written(headers, "") + "\r\n", FIXED, false);
       return;
     }
     const bodiless = status < 200 || status === 204;
@@ -81,7 +84,7 @@ export class H1ServerStream implements CodecStream, BodyOwner {
         if (framing === FIXED) framing = CHUNKED;
       }
     }
-    this.#writer.head(statusLine(status, http10) + headers.toLines() + extra + "\r\n", framing, false);
+    this.#writer.head(statusLine(status, http10) + this.#written(headers, extra) + "\r\n", framing, false);
     if (end) this.#finish();
   }
 
@@ -124,6 +127,13 @@ export class H1ServerStream implements CodecStream, BodyOwner {
       this.paused = false;
       this.#sink.resumeReading();
     }
+  }
+
+  /** All header lines in the form in which they are written. */
+  #written(headers: HeaderMap, extra: string): string {
+    const headerCase = headers.headerCase ?? this.#owner.headerCase;
+    const lines = headers.toLines() + extra;
+    return headerCase === undefined ? lines : recase(lines, headerCase);
   }
 
   #finish(): void {

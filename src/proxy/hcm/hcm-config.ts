@@ -4,6 +4,7 @@ import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { HttpFilterFactory, NetworkFilterContext } from "../api.ts";
 import { compileAccessLogs, type AccessLog } from "../access-log/access-log.ts";
+import { compileHeaderKeyFormat } from "../header-key-format.ts";
 import { compileFilters } from "./filters.ts";
 import { HcmStats } from "./hcm-stats.ts";
 import { compileLocalReplies, type LocalReplies } from "./local-reply-config.ts";
@@ -135,6 +136,7 @@ function codecOptions(hcm: HttpConnectionManager): H1ServerOptions {
     refuseHttpsUrl: (hcm.useRemoteAddress ?? false) && hcm.xffNumTrustedHops === 0,
     proxy100Continue: hcm.proxy100Continue,
     allowCustomMethods: h1?.allowCustomMethods ?? false,
+    ...compileHeaderKeyFormat(h1?.headerKeyFormat),
   };
 }
 

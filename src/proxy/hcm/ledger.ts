@@ -1,9 +1,11 @@
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
+import { headerKeyFormatLedger } from "../header-key-format.ts";
 
 const HCM = "envoy.extensions.filters.network.http_connection_manager.v3.";
 
 /** What the connection manager reads. */
 export const hcmLedger: Ledger = {
+  ...headerKeyFormatLedger,
   [`${HCM}HttpConnectionManager` as "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"]:
     [
       only("codec_type", "AUTO", "HTTP1"),
@@ -72,6 +74,7 @@ export const hcmLedger: Ledger = {
     "enable_trailers",
     "allow_chunked_length",
     "allow_custom_methods",
+    "header_key_format",
     ignored("use_balsa_parser", "there is one parser"),
   ],
   "envoy.config.core.v3.SchemeHeaderTransformation": ["scheme_to_overwrite"],

@@ -1,5 +1,6 @@
 import { DEFAULT_CLIENT_OPTIONS, type H1ClientOptions } from "../../http/h1/options.ts";
 import { durationMs } from "../../proto/duration.ts";
+import { compileHeaderKeyFormat } from "../header-key-format.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { create, encode, unpackAs } from "../../proto/registry.ts";
 
@@ -108,6 +109,7 @@ function http1Options(common: CommonHttp | undefined, http1: Http1 | undefined):
     enableTrailers: http1?.enableTrailers ?? false,
     allowChunkedLength: http1?.allowChunkedLength ?? false,
     sendFullyQualifiedUrl: http1?.sendFullyQualifiedUrl ?? false,
+    ...compileHeaderKeyFormat(http1?.headerKeyFormat),
   };
 }
 

@@ -1,8 +1,10 @@
+import { headerKeyFormatLedger } from "../header-key-format.ts";
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
 import { dnsConfigLedger } from "./dns-config.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
 export const upstreamLedger: Ledger = {
+  ...headerKeyFormatLedger,
   ...dnsConfigLedger,
   "envoy.config.cluster.v3.Cluster": [
     "name",
@@ -86,6 +88,7 @@ export const upstreamLedger: Ledger = {
     "enable_trailers",
     "allow_chunked_length",
     "send_fully_qualified_url",
+    "header_key_format",
   ],
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": [
     "common_http_protocol_options",
