@@ -1,4 +1,4 @@
-import { collect, onTermination, parsePort, type CliCommand } from "../command.ts";
+import { collect, onTermination, parsePort, UsageError, type CliCommand } from "../command.ts";
 import { programLog } from "../program-log.ts";
 import { printTable } from "../table.ts";
 
@@ -64,7 +64,7 @@ export const controlCommand: CliCommand = {
       .description("run the control plane")
       .requiredOption(
         "--source <name:option=value,…>",
-        "where services live: registry:url=URL or file:path=DIR; repeatable",
+        "where services live, e.g. registry:url=URL or file:path=DIR; repeatable; weft control kinds lists them all",
         collect,
       )
       .option("--mesh <file>", "mesh policy (routes, auth, retries); reloaded when it changes")
@@ -90,6 +90,10 @@ export const controlCommand: CliCommand = {
       .description("discovery sources: age, errors, held endpoints")
       .option(...api)
       .action(sources);
+    control
+      .command("kinds [source]")
+      .description("the kinds of discovery sources and their options")
+      .action(kinds);
     control
       .command("services")
       .description("services and endpoints that proxies get")
@@ -162,6 +166,45 @@ async function sources({ api }: { api: string }): Promise<void> {
       );
     }
   }
+}
+
+async function kinds(name: string | undefined): Promise<void> {
+  const { sources: all } = await import("../../control/sources/index.ts");
+  const { describeOptions } = await import("../../control/source-docs.ts");
+  const { optionVariable } = await import("../../control/source-options.ts");
+  const shown = all.filter((source) => name === undefined || source.name === name);
+  if (shown.length === 0) {
+    const names = all.map((source) => source.name).join(", ");
+    throw new UsageError(`There is no source "${name}": it must be one of ${names}`);
+  }
+  if (name === undefined) {
+    printTable(
+      ["SOURCE", "READS", "REQUIRED"],
+      all.map((source) => [
+        source.name,
+        source.description.replaceAll("`", ""),
+        describeOptions(source)
+          .filter(({ fallback }) => fallback === "required")
+          .map((option) => option.name)
+          .join(", "),
+      ]),
+    );
+    console.log(
+      "\nUse one as --source SOURCE:option=value,option=value; weft control kinds SOURCE tells its options.",
+    );
+    return;
+  }
+  const [source] = shown;
+  console.log(`${source!.name}: ${source!.description.replaceAll("`", "")}\n`);
+  printTable(
+    ["OPTION", "VARIABLE", "DEFAULT", "MEANING"],
+    describeOptions(source!).map((option) => [
+      option.name,
+      optionVariable(source!.name, option.name),
+      option.fallback || "-",
+      option.meaning.replaceAll("`", ""),
+    ]),
+  );
 }
 
 async function services({ api }: { api: string }): Promise<void> {
