@@ -309,8 +309,11 @@ export interface NetworkFilterDef<C extends MessageName = MessageName> {
 export interface NetworkFilterFactory {
   /** Takes over a connection: returns who handles its bytes. */
   accept(downstream: DownstreamConnection): ConnectionHandler;
-  /** Tell open connections to finish: "connection: close", GOAWAY. */
-  drain(): void;
+  /**
+   * Tell open connections to finish: "connection: close", GOAWAY.
+   * @param closeIdle close idle ones too, that could only be told with their next response
+   */
+  drain(closeIdle: boolean): void;
   /** The filter chain is gone and its last connection too. */
   close(): void;
 }

@@ -65,6 +65,8 @@ export type ToWorker =
       readonly bytes: Uint8Array;
       /** Addresses to listen on, ports resolved, in the order of address and additional_addresses. */
       readonly bind: readonly { readonly ip: string; readonly port: number; readonly path: string }[];
+      /** How long connections of the version before may go on; default: 600 000. */
+      readonly drainMs?: number;
     }
   | { readonly kind: "remove-listener"; readonly name: string; readonly drainMs: number }
   /** Stop accepting on all listeners; open connections go on. */

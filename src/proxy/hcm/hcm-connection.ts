@@ -151,11 +151,11 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
     this.#pool.retire(stream);
   }
 
-  /** Take no more requests than the one under way. */
-  drain(): void {
-    if (this.#draining || this.#closing) return;
+  /** Take no more requests than the one under way, or than the next one. */
+  drain(closeIdle: boolean): void {
+    if (this.#closing) return;
     this.#draining = true;
-    if (this.#codec.activeStreams > 0) return;
+    if (!closeIdle || this.#codec.activeStreams > 0) return;
     this.#config.stats.counters.downstream_cx_drain_close.inc();
     this.#closing = true;
     this.#connection.close();
@@ -173,7 +173,7 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
       this.#connection.close();
     } else if (kind === MAX_DURATION) {
       stats.counters.downstream_cx_max_duration_reached.inc();
-      this.drain();
+      this.drain(true);
     } else {
       stats.counters.downstream_cx_delayed_close_timeout.inc();
       this.#connection.destroy();

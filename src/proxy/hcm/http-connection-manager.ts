@@ -24,8 +24,8 @@ export const httpConnectionManager: NetworkFilterDef<Config> = {
         connections.add(connection);
         return connection;
       },
-      drain() {
-        for (const connection of connections) connection.drain();
+      drain(closeIdle) {
+        for (const connection of connections) connection.drain(closeIdle);
       },
       close() {
         for (const log of config.accessLogs) log.sink.flush();

@@ -27,6 +27,9 @@ export interface ActiveListenerOptions {
 
 let lastConnectionId = 0;
 
+/** Longest that a listener accepts on after it was told to stop, in milliseconds. */
+const MAX_ACCEPTING = 1000;
+
 /**
  * The sockets of one listener in one worker. Its filter chains can be swapped without touching the sockets, which must
  * not be closed while clients connect: a reuse_port socket takes its queue of connections with it.
@@ -45,6 +48,7 @@ export class ActiveListener {
   readonly #workerTotal: Counter;
   readonly #workerActive: Gauge;
   readonly #noChain: Counter;
+  #accepted = 0;
   #chains: FilterChains;
   #onEmpty: ((chains: FilterChains) => void) | undefined;
 
@@ -87,7 +91,7 @@ export class ActiveListener {
         await this.#bind(address);
       }
     } catch (error) {
-      this.stop();
+      this.stopNow();
       throw error;
     }
   }
@@ -99,8 +103,24 @@ export class ActiveListener {
     return old;
   }
 
-  /** Stops accepting; open connections go on. */
-  stop(): void {
+  /**
+   * Stops accepting as soon as no connection waits to be accepted: the system resets those that do. Open connections
+   * go on.
+   */
+  async stop(): Promise<void> {
+    const servers = this.#servers.splice(0);
+    const deadline = performance.now() + MAX_ACCEPTING;
+    // The loop accepts one connection of each listener per turn.
+    for (let quiet = 0; quiet < 2 && performance.now() < deadline; ) {
+      const before = this.#accepted;
+      await new Promise((resolve) => setImmediate(resolve));
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
+    for (const server of servers) server.close();
+  }
+
+  /** Stops accepting; connections that wait to be accepted are lost. */
+  stopNow(): void {
     for (const server of this.#servers.splice(0)) server.close();
   }
 
@@ -145,6 +165,7 @@ export class ActiveListener {
 
   #accept(socket: Socket): void {
     const options = this.#options;
+    this.#accepted++;
     const chains = this.#chains;
     const info = connectionInfo(socket, this.name);
     const chain = chains.find(info);

@@ -42,8 +42,9 @@ export class FilterChains {
     return findFilterChain(this.#chains, info) ?? this.#default;
   }
 
-  drain(): void {
-    for (const chain of this.#all()) chain.factory.drain();
+  /** See NetworkFilterFactory.drain. */
+  drain(closeIdle: boolean): void {
+    for (const chain of this.#all()) chain.factory.drain(closeIdle);
   }
 
   close(): void {

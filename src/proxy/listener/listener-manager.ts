@@ -10,7 +10,7 @@ type ListenerMessage = Extract<ToWorker, { kind: "listener" }>;
 
 const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 const INBOUND = 1;
-/** How long connections of replaced filter chains may go on when the listener is updated, milliseconds. */
+/** Default of how long connections of a replaced version may go on, milliseconds. */
 const UPDATE_DRAIN = 600_000;
 
 export interface ListenerManagerOptions {
@@ -58,10 +58,7 @@ export class ListenerManager {
     const entry = this.#entries.get(name);
     if (entry === undefined) return this.#options.post({ kind: "drained", name });
     this.#entries.delete(name);
-    entry.active.stop();
-    this.#drain(entry.active, entry.active.chains, drainMs, () =>
-      this.#options.post({ kind: "drained", name }),
-    );
+    this.#stop(entry.active, drainMs, () => this.#options.post({ kind: "drained", name }));
   }
 
   /** Stops accepting on all listeners, or on the inbound ones; idle connections are closed when the process drains. */
@@ -69,9 +66,11 @@ export class ListenerManager {
     const draining = this.#options.drainDecision();
     for (const entry of this.#entries.values()) {
       if (inboundOnly && !entry.inbound) continue;
-      entry.active.stop();
-      if (draining) entry.active.chains.drain();
+      void entry.active.stop().then(() => {
+        if (draining) entry.active.chains.drain(true);
+      });
     }
+    if (draining && !inboundOnly) for (const chains of this.#draining.keys()) chains.drain(true);
   }
 
   /** Addresses that a listener accepts on. */
@@ -82,7 +81,7 @@ export class ListenerManager {
   /** Writes out logs. */
   close(): void {
     for (const entry of this.#entries.values()) {
-      entry.active.stop();
+      entry.active.stopNow();
       entry.active.chains.close();
     }
   }
@@ -92,10 +91,11 @@ export class ListenerManager {
     const context = listenerContext(listener, message.bind, this.#options);
     const chains = new FilterChains(listener, context);
     const bind = JSON.stringify(message.bind);
+    const drainMs = message.drainMs ?? UPDATE_DRAIN;
     const known = this.#entries.get(message.name);
     if (known !== undefined && known.bind === bind) {
       const old = known.active.swap(chains);
-      this.#drain(known.active, old, UPDATE_DRAIN, () => {});
+      this.#drain(known.active, old, drainMs, () => {});
       return;
     }
     const { factory } = this.#options;
@@ -115,10 +115,12 @@ export class ListenerManager {
       bind,
       inbound: (listener.trafficDirection as number) === INBOUND,
     });
-    if (known !== undefined) {
-      known.active.stop();
-      this.#drain(known.active, known.active.chains, UPDATE_DRAIN, () => {});
-    }
+    if (known !== undefined) this.#stop(known.active, drainMs, () => {});
+  }
+
+  /** Lets a listener accept what waits, then drains what it has. */
+  #stop(active: ActiveListener, drainMs: number, done: () => void): void {
+    void active.stop().then(() => this.#drain(active, active.chains, drainMs, done));
   }
 
   #drain(active: ActiveListener, chains: FilterChains, drainMs: number, done: () => void): void {
@@ -130,7 +132,8 @@ export class ListenerManager {
       done();
     };
     this.#draining.set(chains, finish);
-    chains.drain();
+    // An idle connection that is closed may lose a request that is on its way: it goes after its next response.
+    chains.drain(false);
     if (active.connectionsOf(chains) === 0) return finish();
     cancel = this.#options.factory.clock.after(drainMs, () => {
       active.destroyConnectionsOf(chains);

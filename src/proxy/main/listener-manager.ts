@@ -312,7 +312,7 @@ export class ListenerManager {
         else reject(new Error(error));
       },
     });
-    broadcast({ kind: "listener", name: state.name, bytes: next.bytes, bind: next.bind });
+    broadcast({ kind: "listener", name: state.name, bytes: next.bytes, bind: next.bind, drainMs: drainTime });
     // Routes and ports of the old version are kept until its connections are gone.
     if (old !== undefined) clock.after(drainTime, () => release(old));
     this.#gauges();

@@ -27,6 +27,8 @@ import { WorkerPool } from "./worker-pool.ts";
 
 /** How often a draining proxy looks whether its last connection is gone, in milliseconds. */
 const DRAIN_POLL = 50;
+/** How long a shutdown goes on accepting, in milliseconds. */
+const DRAIN_GRACE = 250;
 /** How long a shutdown waits for open connections unless --drain-time-s says otherwise, in milliseconds. */
 const SHUTDOWN_TIME = 30_000;
 
@@ -196,7 +198,6 @@ export class Proxy {
     this.#shuttingDown = true;
     this.#draining = true;
     this.#setDrainState();
-    this.#pool.broadcast({ kind: "stop-listening", inboundOnly: false });
     const time = options.drainTimeGiven ? options.drainTime : SHUTDOWN_TIME;
     const deadline = this.#clock.now() + time;
     log.logger("main").info(`shutting down: draining connections for at most ${time / 1000} s`);
@@ -208,8 +209,12 @@ export class Proxy {
       if (open > 0 && !late) this.#clock.after(DRAIN_POLL, look);
       else void this.close();
     };
-    // Stats of the last requests come with the workers' next messages.
-    this.#clock.after(DRAIN_POLL, look);
+    // Until clients and load balancers know, new connections are served; their responses say close.
+    this.#clock.after(Math.min(DRAIN_GRACE, time), () => {
+      this.#pool.broadcast({ kind: "stop-listening", inboundOnly: false });
+      // Stats of the last requests come with the workers' next messages.
+      this.#clock.after(DRAIN_POLL, look);
+    });
   }
 
   /** Closes everything now. */
