@@ -1,5 +1,5 @@
-import { createServer } from "node:http";
 import type { Server, ServerResponse } from "node:http";
+import { http } from "../base/node-http.ts";
 import type { TextMetrics } from "../base/text-metrics.ts";
 
 export interface AdminActions {
@@ -10,7 +10,7 @@ export interface AdminActions {
 
 /** Health, readiness and metrics, on a port of their own. */
 export function createAdminServer(metrics: TextMetrics, actions: AdminActions): Server {
-  return createServer((request, response) => {
+  return http.createServer((request, response) => {
     const path = (request.url ?? "").replace(/\?.*/s, "");
     if (path === "/reader/restart" && request.method === "POST") {
       return void actions.restartReader().then(() => send(response, 202, "the reader is replaced\n"));

@@ -1,5 +1,5 @@
-import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { http } from "../base/node-http.ts";
 import type { Logger } from "pino";
 import { authorize } from "./authorize.ts";
 import type { Authority, Decision } from "./authorize.ts";
@@ -19,7 +19,7 @@ export interface CheckOptions {
  * about. 200 allows it and brings headers for the upstream, 401 and 403 refuse it, 503 says that no decision can be had.
  */
 export function createCheckServer(authority: Authority, options: CheckOptions): Server {
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const target = stripPrefix(request.url ?? "", options.pathPrefix);
     if (target === undefined) return misdirected(response, options);
     const decision = authorize(authority, request.method ?? "", target, request.headers.authorization);

@@ -1,5 +1,6 @@
 // How `weft ps`, `stop`, `start` and `scale` reach the `weft up` of a data folder: HTTP on loopback, its port in up.json.
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import { http } from "../../base/node-http.ts";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -34,7 +35,7 @@ export async function refuseSecondCopy(dataDir: string): Promise<void> {
 
 /** Serves the mesh's parts until the returned function is called. */
 export async function serveMeshApi(mesh: Mesh, dataDir: string): Promise<() => void> {
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     handle(mesh, request).then(
       (body) => response.end(JSON.stringify(body)),
       (error: Error) => {

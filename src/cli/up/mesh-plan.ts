@@ -98,8 +98,17 @@ export class MeshPlan {
   controlCommand(): string[] {
     const { xds, api } = this.places;
     return weft(
-      ...["control", "--source", `registry:url=${this.registryUrl}`, "--mesh", join(this.#run, "mesh.yaml")],
-      ...["--xds-port", xds, "--api-port", api, "--last-good", join(this.options.dataDir, "last-good.json")],
+      "control",
+      "--source",
+      `registry:url=${this.registryUrl}`,
+      "--mesh",
+      join(this.#run, "mesh.yaml"),
+      "--xds-port",
+      xds,
+      "--api-port",
+      api,
+      "--last-good",
+      join(this.options.dataDir, "last-good.json"),
     );
   }
 
@@ -117,11 +126,10 @@ export class MeshPlan {
     nodeId: string,
     node: Omit<Parameters<typeof proxyBootstrap>[0], "control" | "nodeId">,
   ): string[] {
-    const file = join(this.#run, `${nodeId}.yaml`);
-    writeFileSync(
-      file,
-      stringify(proxyBootstrap({ control: `127.0.0.1:${this.places.xds}`, nodeId, ...node })),
-    );
+    // JSON, since a proxy reads it without loading a YAML parser.
+    const file = join(this.#run, `${nodeId}.json`);
+    const bootstrap = proxyBootstrap({ control: `127.0.0.1:${this.places.xds}`, nodeId, ...node });
+    writeFileSync(file, `${JSON.stringify(bootstrap, null, 2)}\n`);
     const flags = ["-c", file, "--concurrency", "1", "--log-level", "warning"];
     return this.options.proxy === "weft"
       ? weft("proxy", ...flags)

@@ -1,6 +1,7 @@
 // A service of the demo: `node sample-service.ts users|orders|web`. Listens on PORT; knows nothing of the mesh but that
 // WEFT_SIDECAR is where calls to other services go, with the service's name as Host.
-import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { http } from "../../base/node-http.ts";
 
 /** What a service passes on, so that a request can be followed from hop to hop. */
 const PASSED_ON = ["x-request-id", "traceparent", "tracestate", "x-user-id", "x-user-roles"];
@@ -9,7 +10,7 @@ const service = process.argv[2] ?? "web";
 const instance = process.env["WEFT_INSTANCE"] ?? service;
 const sidecar = process.env["WEFT_SIDECAR"];
 
-const server = createServer((incoming, response) => {
+const server = http.createServer((incoming, response) => {
   incoming.resume();
   answer(incoming).then(
     (body) => reply(response, 200, body),
@@ -45,7 +46,7 @@ async function call(target: string, path: string, incoming: IncomingMessage): Pr
     if (typeof value === "string") headers[name] = value;
   }
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const outgoing = request(new URL(path, sidecar), { headers }, (response) => {
+  const outgoing = http.request(new URL(path, sidecar), { headers }, (response) => {
     let text = "";
     response.setEncoding("utf8");
     response.on("data", (chunk: string) => (text += chunk));
