@@ -122,3 +122,41 @@ test("AdsClient sends fewer names when a watch closes", async (t) => {
   a.close();
   assert.deepEqual((await server.next()).resourceNames, ["b"]);
 });
+
+test("AdsClient tries again quickly at the start only, then backs off", async (t) => {
+  const clock = new FakeClock();
+  const broken = { resolve: (): void => undefined };
+  let attempts = 0;
+  const ads = new AdsClient({
+    path: ADS_PATH,
+    node: create("envoy.config.core.v3.Node", { id: "n", cluster: "c" }),
+    endpoints: async () => {
+      attempts++;
+      throw new Error("not there yet");
+    },
+    grpc: { authority: "xds", connectTimeout: 1000 },
+    clock,
+    random: () => 0.5,
+    decode: decodeResources,
+    onState: () => broken.resolve(),
+  });
+  t.after(() => ads.close());
+  const nextFailure = (): Promise<void> => new Promise((resolve) => (broken.resolve = resolve));
+  let failed = nextFailure();
+  ads.watch("cds", undefined, quiet());
+  await failed;
+  for (let i = 0; i < 20; i++) {
+    failed = nextFailure();
+    clock.advance(75);
+    await failed;
+  }
+  assert.equal(attempts, 21);
+  // The back-off begins: half of 500 ms.
+  clock.advance(249);
+  await Promise.resolve();
+  assert.equal(attempts, 21);
+  failed = nextFailure();
+  clock.advance(1);
+  await failed;
+  assert.equal(attempts, 22);
+});

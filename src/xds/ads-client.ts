@@ -10,6 +10,13 @@ import { XDS_ORDER, xdsTypeOf, type XdsKind, type XdsType, XDS_TYPES } from "./t
 /** First and longest waiting time before a stream is opened again, in milliseconds. */
 const RETRY_BASE = 500;
 const RETRY_MAX = 30_000;
+/**
+ * Attempts right after the start, and the longest and shortest time between them in milliseconds: a control plane that
+ * is started together with its proxies is up within a second, and none of them should then be half a back-off late.
+ */
+const QUICK_ATTEMPTS = 20;
+const QUICK_MIN = 50;
+const QUICK_MAX = 100;
 /** google.rpc.Code.INTERNAL: what Envoy's error_detail carries. */
 const INTERNAL = 13;
 
@@ -56,6 +63,7 @@ export class AdsClient {
   #handling = false;
   #scheduled = false;
   #attempts = 0;
+  #quickLeft = QUICK_ATTEMPTS;
 
   constructor(options: AdsClientOptions) {
     this.#options = options;
@@ -173,6 +181,7 @@ export class AdsClient {
     // A type nobody asked for, or asks for any longer.
     if (state === undefined || !state.subscription.active) return;
     this.#backoff.reset();
+    this.#quickLeft = 0;
     this.#options.onState(true, "");
     this.#handling = true;
     const error = this.#dispatch(state, response.versionInfo, response.resources);
@@ -224,6 +233,12 @@ export class AdsClient {
       subscription.closed();
       for (const { handler } of watches) handler.onFailure("connection", detail);
     }
-    this.#cancelRetry = this.#options.clock.after(this.#backoff.next(), () => void this.#open());
+    this.#cancelRetry = this.#options.clock.after(this.#pause(), () => void this.#open());
+  }
+
+  #pause(): number {
+    if (this.#quickLeft === 0) return this.#backoff.next();
+    this.#quickLeft--;
+    return QUICK_MIN + this.#options.random() * (QUICK_MAX - QUICK_MIN);
   }
 }

@@ -139,6 +139,8 @@ export class ConfigSources {
     const connected = stats.gauge("control_plane.connected_state");
     stats.counter("control_plane.rate_limit_enforced");
     stats.gauge("control_plane.pending_requests");
+    // A control plane that stays away is worth one warning, not one per attempt.
+    let lastDetail = "";
     const client = new AdsClient({
       path,
       node,
@@ -155,9 +157,13 @@ export class ConfigSources {
       random,
       decode: decodeResources,
       onState: (up, detail) => {
-        if (!up) this.#log.warn(`${path} gRPC config stream to ${clusters.join(", ")} closed: ${detail}`);
-        else if (connected.value === 0)
+        if (!up) {
+          const text = `${path} gRPC config stream to ${clusters.join(", ")} closed: ${detail}`;
+          if (detail === lastDetail) this.#log.debug(text);
+          else this.#log.warn(text);
+        } else if (connected.value === 0)
           this.#log.info(`${path} gRPC config stream to ${clusters.join(", ")} is up`);
+        lastDetail = detail;
         connected.set(up ? 1 : 0);
       },
     });
