@@ -17,6 +17,8 @@ export interface WorkerInit {
   readonly logLevels: Readonly<Record<string, string>>;
   readonly logPath: string;
   readonly localIp: string;
+  /** When lines of access logs are written: after so many bytes or milliseconds. */
+  readonly logFlush?: { readonly bytes: number; readonly after: number };
   /** Extension manifest to load, as a file URL; default: src/extensions/index.ts. */
   readonly manifest?: string;
 }

@@ -73,7 +73,7 @@ export function defaultOptions(): ProxyOptions {
     drainTimeGiven: false,
     drainStrategy: "gradual",
     parentShutdownTime: 900_000,
-    fileFlushInterval: 10_000,
+    fileFlushInterval: 1000,
     fileFlushMinSizeKb: 64,
     adminAddressPath: "",
     localAddressIpVersion: "v4",
@@ -162,7 +162,7 @@ function toOptions(given: Given): ProxyOptions {
     (v) => `error: unknown drain-strategy '${v}'`,
   );
   options.parentShutdownTime = number("parent-shutdown-time-s", 900) * 1000;
-  options.fileFlushInterval = number("file-flush-interval-msec", 10_000);
+  options.fileFlushInterval = number("file-flush-interval-msec", 1000);
   options.fileFlushMinSizeKb = number("file-flush-min-size-kb", 64);
   options.adminAddressPath = text("admin-address-path") ?? "";
   options.localAddressIpVersion = oneOf(

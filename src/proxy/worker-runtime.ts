@@ -49,6 +49,7 @@ export class WorkerRuntime {
     const clock = givenClock ?? new TurnClock(net.turn);
     this.#clock = clock;
     this.#onExit = onExit;
+    if (init.logFlush !== undefined) logFiles(clock).limits = init.logFlush;
     this.#stats = new StatStore((update) => port.post({ kind: "stats", update }));
     this.#levels = new LogLevels(init.logLevels);
     this.#runtime = new RuntimeValues(Math.random);

@@ -2,10 +2,15 @@ import { close, open, openSync, write, writeSync } from "node:fs";
 import type { Clock } from "../../base/clock.ts";
 import type { LogFile } from "../api.ts";
 
-/** Bytes kept before they are written without waiting. */
-const FLUSH_BYTES = 65_536;
-/** Longest that a line is kept, milliseconds. */
-const FLUSH_AFTER = 1000;
+/** When lines that are kept are written. */
+export interface FlushLimits {
+  /** Bytes kept before they are written without waiting. */
+  readonly bytes: number;
+  /** Longest that a line is kept, milliseconds. */
+  readonly after: number;
+}
+
+const DEFAULT_LIMITS: FlushLimits = { bytes: 65_536, after: 1000 };
 /** Pause before a full pipe is tried again, milliseconds. */
 const RETRY_AFTER = 5;
 
@@ -13,6 +18,8 @@ const RETRY_AFTER = 5;
 export class LogFiles {
   readonly #clock: Clock;
   readonly #files = new Map<string, BufferedFile>();
+  /** Of files that are asked for from now on. */
+  limits: FlushLimits = DEFAULT_LIMITS;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,7 +29,7 @@ export class LogFiles {
   file(path: string): LogFile {
     let file = this.#files.get(path);
     if (file === undefined) {
-      file = new BufferedFile(path, this.#clock);
+      file = new BufferedFile(path, this.#clock, this.limits);
       this.#files.set(path, file);
     }
     return file;
@@ -52,6 +59,7 @@ export function logFiles(clock: Clock): LogFiles {
 class BufferedFile implements LogFile {
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #limits: FlushLimits;
   #text = "";
   /** Bytes given to the system; null when none are under way. */
   #writing: Buffer | null = null;
@@ -64,15 +72,16 @@ class BufferedFile implements LogFile {
     this.#start();
   };
 
-  constructor(path: string, clock: Clock) {
+  constructor(path: string, clock: Clock, limits: FlushLimits) {
     this.#path = path;
     this.#clock = clock;
+    this.#limits = limits;
   }
 
   write(text: string): void {
     this.#text += text;
-    if (this.#text.length >= FLUSH_BYTES) this.#start();
-    else this.#cancelFlush ??= this.#clock.after(FLUSH_AFTER, this.#onTime);
+    if (this.#text.length >= this.#limits.bytes) this.#start();
+    else this.#cancelFlush ??= this.#clock.after(this.#limits.after, this.#onTime);
   }
 
   flush(): void {
@@ -141,8 +150,8 @@ class BufferedFile implements LogFile {
       return;
     }
     this.#writing = null;
-    if (this.#text.length >= FLUSH_BYTES) this.#start();
-    else if (this.#text !== "") this.#cancelFlush ??= this.#clock.after(FLUSH_AFTER, this.#onTime);
+    if (this.#text.length >= this.#limits.bytes) this.#start();
+    else if (this.#text !== "") this.#cancelFlush ??= this.#clock.after(this.#limits.after, this.#onTime);
   }
 }
 

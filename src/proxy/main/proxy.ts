@@ -290,6 +290,7 @@ export class Proxy {
         drainState: this.#drainState,
         logLevels: this.#logLevels(),
         logPath: options.logPath,
+        logFlush: { bytes: options.fileFlushMinSizeKb * 1024, after: options.fileFlushInterval },
         localIp: localIp(options.localAddressIpVersion),
         ...(manifest === undefined ? {} : { manifest }),
       },

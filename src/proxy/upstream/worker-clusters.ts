@@ -1,5 +1,6 @@
 import { decode } from "../../proto/registry.ts";
 import type { Cluster, Clusters, FactoryContext, LbPolicyDef } from "../api.ts";
+import type { Gauge } from "../../stats/stat-store.ts";
 import type { HostSpec, ToWorker, WorkerInit } from "../link.ts";
 import { WorkerCluster, type ClusterContext } from "./cluster.ts";
 import { SharedCounts } from "./shared-counts.ts";
@@ -29,8 +30,11 @@ interface Entry {
 export class WorkerClusters implements Clusters {
   readonly #entries = new Map<string, Entry>();
   readonly #context: ClusterContext;
+  readonly #inflated: Gauge;
 
   constructor(options: WorkerClustersOptions) {
+    const { stats, workerIndex } = options.factory;
+    this.#inflated = stats.gauge(`thread_local_cluster_manager.worker_${workerIndex}.clusters_inflated`);
     this.#context = {
       factory: { ...options.factory, clusters: this },
       policies: options.policies,
@@ -58,7 +62,7 @@ export class WorkerClusters implements Clusters {
         break;
       }
       case "remove-cluster":
-        this.#entries.get(message.name)?.cluster?.drain();
+        this.#deflate(this.#entries.get(message.name));
         this.#entries.delete(message.name);
         break;
       default:
@@ -71,10 +75,8 @@ export class WorkerClusters implements Clusters {
     entry.bytes = bytes;
     entry.breakerSlot = breakerSlot;
     if (entry.cluster === undefined) return;
-    if (moved) {
-      entry.cluster.drain();
-      entry.cluster = undefined;
-    } else entry.cluster.updateConfig(decode("envoy.config.cluster.v3.Cluster", bytes));
+    if (moved) this.#deflate(entry);
+    else entry.cluster.updateConfig(decode("envoy.config.cluster.v3.Cluster", bytes));
   }
 
   #entry(name: string): Entry {
@@ -92,12 +94,20 @@ export class WorkerClusters implements Clusters {
     return entry;
   }
 
+  #deflate(entry: Entry | undefined): void {
+    if (entry?.cluster === undefined) return;
+    entry.cluster.drain();
+    entry.cluster = undefined;
+    this.#inflated.dec();
+  }
+
   #inflate(entry: Entry): WorkerCluster | undefined {
     if (entry.bytes === undefined) return undefined;
     const message = decode("envoy.config.cluster.v3.Cluster", entry.bytes);
     const cluster = new WorkerCluster(message, entry.breakerSlot, this.#context);
     cluster.updateHosts(entry);
     entry.cluster = cluster;
+    this.#inflated.inc();
     return cluster;
   }
 }
