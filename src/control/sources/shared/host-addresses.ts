@@ -3,6 +3,7 @@ import { Dns } from "../../../net/dns.ts";
 import { describeError } from "./describe-error.ts";
 
 const KEEP_MS = 30_000;
+const HOST_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$/;
 
 /**
  * Addresses of the host names that registries give in place of IP addresses. Asked again after 30 seconds; when that
@@ -21,6 +22,7 @@ export class HostAddresses {
   /** The addresses of a host, IPv4 if it has any; an IP address stands for itself. Empty when none is known. */
   async of(host: string): Promise<readonly string[]> {
     if (isIP(host) !== 0) return [host];
+    if (!HOST_NAME.test(host)) return [];
     const known = this.#known.get(host);
     if (known !== undefined && known.until > Date.now()) return known.addresses;
     const entry = { addresses: this.#resolve(host, known?.addresses), until: Date.now() + KEEP_MS };
