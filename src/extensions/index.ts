@@ -5,6 +5,8 @@ import { fileAccessLog } from "./access-log/file-access-log.ts";
 import { stderrAccessLog, stdoutAccessLog } from "./access-log/standard-access-logs.ts";
 import { bufferFilter } from "./http/buffer.ts";
 import { extAuthz } from "./http/ext-authz.ts";
+import { tlsInspector } from "./listener/tls-inspector.ts";
+import { transportSockets } from "./transport-socket/index.ts";
 import { operators } from "./operator/index.ts";
 
 /** What Weft's proxy ships with. */
@@ -14,4 +16,6 @@ export const extensions: Extensions = {
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,
+  listenerFilters: [tlsInspector],
+  transportSockets,
 };

@@ -1,7 +1,10 @@
 import { connect as netConnect, type NetConnectOpts, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { latin1 } from "../base/latin1.ts";
 import { COPIED_WRITE, type ByteSink, type TurnWriter } from "../http/stream.ts";
 import { READ_BUFFER_SIZE, type NetContext } from "./net-context.ts";
+import { tlsFailureText } from "./tls/tls-error.ts";
+import type { TlsInfo } from "./tls/tls-info.ts";
 import type { Flushable } from "./write-turn.ts";
 
 /** What a connection calls. */
@@ -14,7 +17,10 @@ export interface ConnectionHandler {
   onEnd(): void;
   /** What was queued has been written. */
   onDrain(): void;
-  /** The last call. `error` is a system error code such as "ECONNREFUSED", or "" for an orderly close. */
+  /**
+   * The last call. `error` is a system error code such as "ECONNREFUSED", Envoy's text of a TLS failure ("TLS_error:…"),
+   * or "" for an orderly close.
+   */
   onClose(error: string): void;
 }
 
@@ -31,6 +37,10 @@ export class Connection implements ByteSink, Flushable {
   handler: ConnectionHandler;
   bytesReceived = 0;
   bytesSent = 0;
+  /** Undefined on plaintext connections, and before the handshake is through. */
+  tls: TlsInfo | undefined;
+  /** The socket below TLS, where it is known. */
+  readonly #raw: Socket;
   readonly #context: NetContext;
   #text = "";
   #chunks: (string | Buffer)[] | null = null;
@@ -45,9 +55,12 @@ export class Connection implements ByteSink, Flushable {
   #writer: TurnWriter | null = null;
   #wantsOwnBuffer = false;
 
-  /** Wraps a socket that a listener accepted (`allowHalfOpen` and `noDelay` set there). */
-  static accept(socket: Socket, context: NetContext, handler: ConnectionHandler): Connection {
-    const connection = new Connection(socket, context, handler);
+  /**
+   * Wraps a socket that a listener accepted (`allowHalfOpen` and `noDelay` set there). After a TLS handshake `socket` is
+   * the secure one and `raw` the one below it.
+   */
+  static accept(socket: Socket, context: NetContext, handler: ConnectionHandler, raw = socket): Connection {
+    const connection = new Connection(socket, context, handler, raw);
     socket.on("data", (bytes: Buffer) => connection.#receive(bytes, bytes.length, false));
     return connection;
   }
@@ -73,13 +86,39 @@ export class Connection implements ByteSink, Flushable {
     return connection;
   }
 
-  private constructor(socket: Socket, context: NetContext, handler: ConnectionHandler) {
+  /**
+   * Wraps an outgoing TLS connection whose handshake was started. `settle` looks at the finished handshake and returns
+   * what is known of it, or why the peer is refused.
+   */
+  static overTls(
+    socket: TLSSocket,
+    settle: () => TlsInfo | string,
+    context: NetContext,
+    handler: ConnectionHandler,
+  ): Connection {
+    const connection = new Connection(socket, context, handler);
+    socket.on("data", (bytes: Buffer) => connection.#receive(bytes, bytes.length, false));
+    socket.once("secureConnect", () => {
+      const result = settle();
+      if (typeof result === "string") {
+        connection.#error = result;
+        connection.destroy();
+      } else {
+        connection.tls = result;
+        connection.#connected();
+      }
+    });
+    return connection;
+  }
+
+  private constructor(socket: Socket, context: NetContext, handler: ConnectionHandler, raw = socket) {
     this.socket = socket;
+    this.#raw = raw;
     this.handler = handler;
     this.#context = context;
     socket.on("end", () => this.#inTurn(() => this.handler.onEnd()));
     socket.on("drain", () => this.#drained());
-    socket.on("error", (error: NodeJS.ErrnoException) => (this.#error = error.code ?? error.message));
+    socket.on("error", (error: NodeJS.ErrnoException) => (this.#error = errorText(error)));
     socket.on("close", () => this.#gone());
   }
 
@@ -199,7 +238,9 @@ export class Connection implements ByteSink, Flushable {
   /** Closes at once with a TCP RST. */
   reset(): void {
     this.#ended = true;
-    this.socket.resetAndDestroy();
+    // Only the TCP socket itself can be reset.
+    if ("encrypted" in this.#raw) this.#raw.destroy();
+    else this.#raw.resetAndDestroy();
   }
 
   #mark(): void {
@@ -252,4 +293,8 @@ export class Connection implements ByteSink, Flushable {
     work();
     turn.end();
   }
+}
+
+function errorText(error: NodeJS.ErrnoException): string {
+  return tlsFailureText(error) || (error.code ?? error.message);
 }

@@ -6,12 +6,15 @@ import type { HeaderMap } from "../http/header-map.ts";
 import type { CodecStream, ResetReason } from "../http/stream.ts";
 import type { Connection, ConnectionHandler } from "../net/connection.ts";
 import type { NetContext } from "../net/net-context.ts";
+import type { TlsInfo } from "../net/tls/tls-info.ts";
 import type { Ledger } from "../proto/ledger.ts";
 import type { Messages } from "../proto/messages.d.ts";
 import type { StatScope, StatStore } from "../stats/stat-store.ts";
+import type { ListenerFilterDef, TransportSocketDef } from "./api-sockets.ts";
 import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 
 export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
+export type * from "./api-sockets.ts";
 export type { HeaderMap } from "../http/header-map.ts";
 export { ResponseFlag, formatResponseFlags, formatResponseFlagsLong } from "./response-flags.ts";
 
@@ -44,6 +47,8 @@ export interface FactoryContext {
   readonly workerIndex: number;
   /** First non-loopback address of this machine, or 127.0.0.1: what Envoy puts into X-Forwarded-For for loopback peers. */
   readonly localIp: string;
+  /** Random bytes that all workers of the process share, for keys that they must agree on; absent on the main thread. */
+  readonly processSecret?: Uint8Array;
 }
 
 /** Runtime layers, already merged. */
@@ -270,7 +275,13 @@ export interface Cluster {
    * Takes a stream on a connection to `host`, from the pool or a new one. Calls back at once or later. Breakers for
    * pending requests and connections are applied here.
    */
-  openStream(host: Host, priority: RoutingPriority, callbacks: PoolCallbacks): PoolRequest;
+  openStream(
+    host: Host,
+    priority: RoutingPriority,
+    callbacks: PoolCallbacks,
+    /** Head of the request, from which clusters with auto_sni take the server name. */
+    headers?: HeaderMap,
+  ): PoolRequest;
 }
 
 export interface PoolCallbacks {
@@ -289,6 +300,8 @@ export interface UpstreamConnectionInfo {
   readonly protocol: string;
   /** Streams that this connection carried before. */
   readonly requests: number;
+  /** Undefined on plaintext connections. */
+  readonly tls?: TlsInfo | undefined;
 }
 
 // ---- Network filters ----------------------------------------------------------------------------------------------
@@ -316,6 +329,8 @@ export interface NetworkFilterFactory {
   drain(closeIdle: boolean): void;
   /** The filter chain is gone and its last connection too. */
   close(): void;
+  /** ALPN names of the protocols that it speaks, e.g. "http/1.1"; absent = it does not care. */
+  readonly protocols?: readonly string[];
 }
 
 export interface NetworkFilterContext extends FactoryContext {
@@ -398,4 +413,6 @@ export interface Extensions {
   readonly lb: readonly LbPolicyDef[];
   readonly accessLog: readonly AccessLogDef[];
   readonly operators: readonly OperatorDef[];
+  readonly listenerFilters?: readonly ListenerFilterDef[];
+  readonly transportSockets?: readonly TransportSocketDef[];
 }

@@ -19,6 +19,8 @@ export interface WorkerInit {
   readonly localIp: string;
   /** When lines of access logs are written: after so many bytes or milliseconds. */
   readonly logFlush?: { readonly bytes: number; readonly after: number };
+  /** Random bytes that all workers share, for keys that they must agree on, such as those of TLS session tickets. */
+  readonly processSecret?: Uint8Array;
   /** Extension manifest to load, as a file URL; default: src/extensions/index.ts. */
   readonly manifest?: string;
 }

@@ -1,4 +1,5 @@
 import type { HeaderMap } from "../http/header-map.ts";
+import type { TlsInfo } from "../net/tls/tls-info.ts";
 
 /** What is known of a downstream connection; shared by its requests. */
 export interface ConnectionInfo {
@@ -12,6 +13,8 @@ export interface ConnectionInfo {
   /** "" on plaintext connections. */
   readonly requestedServerName: string;
   readonly tls: boolean;
+  /** Undefined on plaintext connections. */
+  readonly tlsInfo?: TlsInfo | undefined;
   /** Bytes of the listener's address, for logs: the listener's name. */
   readonly listenerName: string;
   readonly filterChainName: string;
@@ -57,6 +60,8 @@ export class StreamInfo {
   upstreamLocalAddress = "";
   upstreamProtocol = "";
   upstreamTransportFailureReason = "";
+  /** TLS side of the upstream connection; undefined if it is plaintext or there is none. */
+  upstreamTls: TlsInfo | undefined;
   upstreamAttemptCount = 0;
   upstreamWireBytesReceived = 0;
   upstreamWireBytesSent = 0;

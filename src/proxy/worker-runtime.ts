@@ -71,10 +71,12 @@ export class WorkerRuntime {
       },
       workerIndex: init.index,
       localIp: init.localIp,
+      ...(init.processSecret !== undefined && { processSecret: init.processSecret }),
     };
     this.#clusters = new WorkerClusters({
       factory: common,
       policies: extensions.lb,
+      transportSockets: extensions.transportSockets ?? [],
       breakers: init.breakers,
       hostStates: init.hostStates,
       own: init.own,

@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from "../base/clock.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { lbPolicies } from "../extensions/lb/index.ts";
+import { transportSockets } from "../extensions/transport-socket/index.ts";
 import { NetContext } from "../net/net-context.ts";
 import { create, encode, type MessageInit } from "../proto/registry.ts";
 import type { FactoryContext, Logger } from "../proxy/api.ts";
@@ -50,6 +51,7 @@ export class TestClusters {
     this.clusters = new WorkerClusters({
       factory,
       policies: lbPolicies,
+      transportSockets,
       breakers: this.breakers,
       hostStates: this.hostStates,
     });

@@ -1,17 +1,8 @@
 import type { OperatorDef } from "../../proxy/api.ts";
 import { orAbsent, plain } from "./define.ts";
 
-/** What only TLS connections have: absent, since connections are plaintext. */
-const TLS_ONLY = [
-  "DOWNSTREAM_TLS_VERSION", "DOWNSTREAM_TLS_CIPHER", "DOWNSTREAM_TLS_SESSION_ID", "DOWNSTREAM_PEER_SUBJECT", "DOWNSTREAM_PEER_ISSUER",
-  "DOWNSTREAM_PEER_URI_SAN", "DOWNSTREAM_PEER_DNS_SAN", "DOWNSTREAM_PEER_SERIAL", "DOWNSTREAM_PEER_FINGERPRINT_256",
-  "DOWNSTREAM_LOCAL_SUBJECT", "DOWNSTREAM_LOCAL_URI_SAN", "DOWNSTREAM_LOCAL_DNS_SAN", "UPSTREAM_TLS_VERSION", "UPSTREAM_TLS_CIPHER",
-  "UPSTREAM_TLS_SESSION_ID", "UPSTREAM_PEER_SUBJECT", "UPSTREAM_PEER_ISSUER", "UPSTREAM_PEER_URI_SAN", "UPSTREAM_LOCAL_SUBJECT",
-]; // prettier-ignore
-
 /** Operators of addresses and connections on both sides. */
 export const connectionOperators: readonly OperatorDef[] = [
-  ...TLS_ONLY.map((name) => plain(name, () => undefined)),
   plain("CONNECTION_ID", (info) => info.connection.id),
   plain("REQUESTED_SERVER_NAME", (info) => orAbsent(info.connection.requestedServerName)),
   plain("FILTER_CHAIN_NAME", (info) => orAbsent(info.connection.filterChainName)),

@@ -6,6 +6,7 @@ import { processOperators } from "./process-operators.ts";
 import { stateOperators } from "./state-operators.ts";
 import { streamOperators } from "./stream-operators.ts";
 import { timeOperators } from "./time-operators.ts";
+import { tlsOperators } from "./tls-operators.ts";
 
 /** All operators of format strings. */
 export const operators: readonly OperatorDef[] = [
@@ -13,6 +14,7 @@ export const operators: readonly OperatorDef[] = [
   ...timeOperators,
   ...streamOperators,
   ...connectionOperators,
+  ...tlsOperators,
   ...stateOperators,
   ...processOperators,
   coalesceOperator,

@@ -19,6 +19,7 @@ export const httpConnectionManager: NetworkFilterDef<Config> = {
     const connections = new Set<HcmConnection>();
     const onGone = (connection: HcmConnection): void => void connections.delete(connection);
     return {
+      protocols: ["http/1.1", "http/1.0"],
       accept(downstream) {
         const connection = new HcmConnection(downstream, config, pool, onGone);
         connections.add(connection);

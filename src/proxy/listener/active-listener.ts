@@ -5,7 +5,12 @@ import { Connection, type ConnectionHandler } from "../../net/connection.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { NetContext } from "../../net/net-context.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
-import type { FilterChains } from "./filter-chains.ts";
+import type { TlsInfo } from "../../net/tls/tls-info.ts";
+import type { ListenerFacts } from "../api.ts";
+import { connectionInfo } from "./connection-info.ts";
+import { NOTHING_FOUND } from "./filter-chain-match.ts";
+import type { Chain, FilterChains } from "./filter-chains.ts";
+import { inspect } from "./inspection.ts";
 
 /** Where a listener listens. */
 export interface BindAddress {
@@ -24,8 +29,6 @@ export interface ActiveListenerOptions {
   /** 0 = the system's default. */
   readonly backlog: number;
 }
-
-let lastConnectionId = 0;
 
 /** Longest that a listener accepts on after it was told to stop, in milliseconds. */
 const MAX_ACCEPTING = 1000;
@@ -48,6 +51,11 @@ export class ActiveListener {
   readonly #workerTotal: Counter;
   readonly #workerActive: Gauge;
   readonly #noChain: Counter;
+  readonly #inspecting: Gauge;
+  readonly #inspectionTimeouts: Counter;
+  readonly #filterErrors: Counter;
+  readonly #remoteCloses: Counter;
+  readonly #handshakeTimeouts: Counter;
   #accepted = 0;
   #chains: FilterChains;
   #onEmpty: ((chains: FilterChains) => void) | undefined;
@@ -66,7 +74,11 @@ export class ActiveListener {
     this.#workerTotal = worker.counter("downstream_cx_total");
     this.#workerActive = worker.gauge("downstream_cx_active");
     for (const name of IDLE_COUNTERS) scope.counter(name);
-    scope.gauge("downstream_pre_cx_active");
+    this.#inspecting = scope.gauge("downstream_pre_cx_active");
+    this.#inspectionTimeouts = scope.counter("downstream_pre_cx_timeout");
+    this.#filterErrors = scope.counter("downstream_listener_filter_error");
+    this.#remoteCloses = scope.counter("downstream_listener_filter_remote_close");
+    this.#handshakeTimeouts = scope.counter("downstream_cx_transport_socket_connect_timeout");
   }
 
   get chains(): FilterChains {
@@ -111,7 +123,7 @@ export class ActiveListener {
     const servers = this.#servers.splice(0);
     const deadline = performance.now() + MAX_ACCEPTING;
     // The loop accepts one connection of each listener per turn.
-    for (let quiet = 0; quiet < 2 && performance.now() < deadline; ) {
+    for (let quiet = 0; quiet < 2 && performance.now() < deadline;) {
       const before = this.#accepted;
       await new Promise((resolve) => setImmediate(resolve));
       quiet = this.#accepted === before ? quiet + 1 : 0;
@@ -164,46 +176,87 @@ export class ActiveListener {
   }
 
   #accept(socket: Socket): void {
-    const options = this.#options;
     this.#accepted++;
     const chains = this.#chains;
+    // Connections whose first bytes are looked at keep their filter chains too.
+    this.#sockets.set(socket, chains);
+    this.#open.set(chains, this.connectionsOf(chains) + 1);
+    socket.once("close", () => this.#gone(socket, chains));
+    if (chains.filters.length === 0) return this.#start(socket, chains, NOTHING_FOUND);
+    this.#inspecting.inc();
+    const limits = { timeout: chains.filtersTimeout, clock: this.#options.clock };
+    inspect(socket, chains.filters, limits, (end, facts) => {
+      this.#inspecting.dec();
+      if (end === "timeout") this.#inspectionTimeouts.inc();
+      else if (end === "remote-close") this.#remoteCloses.inc();
+      else if (end === "refused") this.#filterErrors.inc();
+      if (end === "done" || (end === "timeout" && chains.continueOnTimeout))
+        return this.#start(socket, chains, facts);
+      socket.on("error", () => {});
+      socket.destroy();
+    });
+  }
+
+  #start(socket: Socket, chains: FilterChains, facts: ListenerFacts): void {
     const info = connectionInfo(socket, this.name);
-    const chain = chains.find(info);
+    const chain = chains.find(info, facts);
     if (chain === undefined) {
       this.#noChain.inc();
       socket.on("error", () => {});
       socket.resetAndDestroy();
       return;
     }
-    const started = options.clock.now();
+    const started = this.#options.clock.now();
     this.#total.inc();
     this.#active.inc();
     this.#workerTotal.inc();
     this.#workerActive.inc();
-    this.#sockets.set(socket, chains);
-    this.#open.set(chains, this.connectionsOf(chains) + 1);
-    const connection = Connection.accept(socket, options.net, PENDING);
     socket.once("close", () => {
-      this.#sockets.delete(socket);
       this.#active.dec();
       this.#workerActive.dec();
       this.#destroyed.inc();
-      this.#length.record(options.clock.now() - started);
-      const left = this.connectionsOf(chains) - 1;
-      if (left > 0) this.#open.set(chains, left);
-      else this.#open.delete(chains);
-      if (left === 0) this.#onEmpty?.(chains);
+      this.#length.record(this.#options.clock.now() - started);
     });
-    const named = chain.name === "" ? info : { ...info, filterChainName: chain.name };
-    connection.handler = chain.factory.accept({ connection, info: named });
+    const { transport } = chain;
+    const known = {
+      ...info,
+      filterChainName: chain.name,
+      requestedServerName: facts.serverName,
+    };
+    if (transport === undefined) return this.#serve(socket, chain, known, undefined, socket);
+    socket.on("error", () => {});
+    transport.accept(socket, {
+      onSecure: (secure, tls) => {
+        const serverName = tls.serverName === "" ? facts.serverName : tls.serverName;
+        const info = { ...known, requestedServerName: serverName, tls: true, tlsInfo: tls };
+        this.#serve(secure, chain, info, tls, socket);
+      },
+      onFailure: (_reason, timedOut) => {
+        if (timedOut) this.#handshakeTimeouts.inc();
+      },
+    });
+  }
+
+  /** @param raw the accepted socket, which lies below `socket` when there is TLS */
+  #serve(socket: Socket, chain: Chain, info: ConnectionInfo, tls: TlsInfo | undefined, raw: Socket): void {
+    const connection = Connection.accept(socket, this.#options.net, PENDING, raw);
+    connection.tls = tls;
+    connection.handler = chain.factory.accept({ connection, info });
+  }
+
+  #gone(socket: Socket, chains: FilterChains): void {
+    this.#sockets.delete(socket);
+    const left = this.connectionsOf(chains) - 1;
+    if (left > 0) this.#open.set(chains, left);
+    else this.#open.delete(chains);
+    if (left === 0) this.#onEmpty?.(chains);
   }
 }
 
 /** Counters that exist, at 0, from the start. */
 const IDLE_COUNTERS = [
-  "downstream_cx_overflow", "downstream_cx_overload_reject", "downstream_cx_transport_socket_connect_timeout",
-  "downstream_global_cx_overflow", "downstream_pre_cx_timeout", "downstream_listener_filter_error",
-  "downstream_listener_filter_remote_close", "extension_config_missing", "network_extension_config_missing",
+  "downstream_cx_overflow", "downstream_cx_overload_reject", "downstream_global_cx_overflow",
+  "extension_config_missing", "network_extension_config_missing",
 ] as const; // prettier-ignore
 
 /** Until the filter chain has taken the connection over. */
@@ -214,30 +267,3 @@ const PENDING: ConnectionHandler = {
   onDrain() {},
   onClose() {},
 };
-
-function connectionInfo(socket: Socket, listenerName: string): ConnectionInfo {
-  const remoteIp = unmapped(socket.remoteAddress ?? "");
-  const localIp = unmapped(socket.localAddress ?? "");
-  const localPort = socket.localPort ?? 0;
-  return {
-    id: ++lastConnectionId,
-    directRemoteAddress: endpoint(remoteIp, socket.remotePort ?? 0),
-    directRemoteIp: remoteIp,
-    localAddress: endpoint(localIp, localPort),
-    localIp,
-    localPort,
-    requestedServerName: "",
-    tls: false,
-    listenerName,
-    filterChainName: "",
-  };
-}
-
-function unmapped(ip: string): string {
-  return ip.startsWith("::ffff:") ? ip.slice(7) : ip;
-}
-
-function endpoint(ip: string, port: number): string {
-  if (ip === "") return "";
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
-}

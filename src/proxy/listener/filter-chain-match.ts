@@ -1,5 +1,6 @@
 import { Cidr, isLoopback, parseIp } from "../../base/cidr.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import type { ListenerFacts } from "../api.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
 
 type Config = Messages["envoy.config.listener.v3.FilterChainMatch"];
@@ -17,6 +18,7 @@ interface Facts {
   readonly remoteIp: Uint8Array | undefined;
   readonly remotePort: number;
   readonly sameIp: boolean;
+  readonly found: ListenerFacts;
 }
 
 /** Criteria of one filter chain, in the order in which Envoy looks at them. */
@@ -26,15 +28,24 @@ export interface CompiledMatch {
   readonly key: string;
 }
 
-/** Refuses criteria that need TLS. */
+/** What holds for connections that no listener filter looked at. */
+export const NOTHING_FOUND: ListenerFacts = Object.freeze({
+  serverName: "",
+  transportProtocol: "raw_buffer",
+  applicationProtocols: [],
+});
+
+/** Throws an Error with Envoy's text for server names that it does not take. */
 export function compileFilterChainMatch(match: Config | undefined): CompiledMatch {
   const sources = match?.sourcePorts ?? [];
   return {
     criteria: [
       (facts) => asked(match?.destinationPort === undefined, match?.destinationPort === facts.localPort),
       prefixes(match?.prefixRanges ?? [], (facts) => facts.localIp),
-      () => asked((match?.transportProtocol ?? "") === "", match?.transportProtocol === "raw_buffer"),
-      () => ((match?.serverNames.length ?? 0) + (match?.applicationProtocols.length ?? 0) > 0 ? -1 : 0),
+      serverNames(match?.serverNames ?? []),
+      ({ found }) =>
+        asked((match?.transportProtocol ?? "") === "", match?.transportProtocol === found.transportProtocol),
+      protocols(match?.applicationProtocols ?? []),
       prefixes(match?.directSourcePrefixRanges ?? [], (facts) => facts.remoteIp),
       (facts) => sourceType(match?.sourceType ?? 0, facts.sameIp),
       prefixes(match?.sourcePrefixRanges ?? [], (facts) => facts.remoteIp),
@@ -51,10 +62,11 @@ export function compileFilterChainMatch(match: Config | undefined): CompiledMatc
 export function findFilterChain<C extends { readonly match: CompiledMatch }>(
   chains: readonly C[],
   info: ConnectionInfo,
+  found: ListenerFacts = NOTHING_FOUND,
 ): C | undefined {
   const only = chains[0];
   if (chains.length === 1 && only!.match.key === "") return only;
-  const facts = factsOf(info);
+  const facts = factsOf(info, found);
   let left = chains;
   for (let step = 0; left.length > 0 && step < left[0]!.match.criteria.length; step++) {
     let best = 0;
@@ -65,7 +77,7 @@ export function findFilterChain<C extends { readonly match: CompiledMatch }>(
   return left[0];
 }
 
-function factsOf(info: ConnectionInfo): Facts {
+function factsOf(info: ConnectionInfo, found: ListenerFacts): Facts {
   const colon = info.directRemoteAddress.lastIndexOf(":");
   return {
     localPort: info.localPort,
@@ -73,11 +85,45 @@ function factsOf(info: ConnectionInfo): Facts {
     remoteIp: parseIp(info.directRemoteIp),
     remotePort: Number(info.directRemoteAddress.slice(colon + 1)),
     sameIp: info.directRemoteIp === info.localIp || isLoopback(info.directRemoteIp),
+    found,
   };
 }
 
 function asked(unset: boolean, fits: boolean): number {
   return unset ? 0 : fits ? 1 : -1;
+}
+
+/** An exact name is better than any wildcard, a longer wildcard better than a shorter one. */
+function serverNames(names: readonly string[]): Criterion {
+  if (names.length === 0) return () => 0;
+  const exact = new Set<string>();
+  const suffixes: string[] = [];
+  for (const name of names.map((each) => each.toLowerCase())) {
+    if (name.startsWith("*.")) suffixes.push(name.slice(1));
+    else exact.add(name);
+    if (name.slice(1).includes("*") || (name.startsWith("*") && !name.startsWith("*.")))
+      throw new Error(
+        `error adding listener: partial wildcards are not supported in "server_names", got "${name}"`,
+      );
+  }
+  return ({ found: { serverName } }) => {
+    if (serverName === "") return -1;
+    if (exact.has(serverName)) return Number.MAX_SAFE_INTEGER;
+    let best = -1;
+    for (const suffix of suffixes)
+      if (serverName.endsWith(suffix) && serverName.length > suffix.length)
+        best = Math.max(best, suffix.length);
+    return best;
+  };
+}
+
+/** The protocol that the client names first decides. */
+function protocols(names: readonly string[]): Criterion {
+  if (names.length === 0) return () => 0;
+  return ({ found: { applicationProtocols } }) => {
+    const index = applicationProtocols.findIndex((name) => names.includes(name));
+    return index < 0 ? -1 : Number.MAX_SAFE_INTEGER - index;
+  };
 }
 
 function sourceType(wanted: number, sameIp: boolean): number {

@@ -1,27 +1,50 @@
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import type { NetworkFilterContext, NetworkFilterFactory } from "../api.ts";
+import { durationMs } from "../../proto/duration.ts";
+import type {
+  ListenerFacts,
+  ListenerFilter,
+  NetworkFilterContext,
+  NetworkFilterFactory,
+  ServerTransport,
+} from "../api.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
+import { findTransportSocket } from "../transport-sockets.ts";
 import { compileFilterChainMatch, findFilterChain, type CompiledMatch } from "./filter-chain-match.ts";
 
 type Listener = Messages["envoy.config.listener.v3.Listener"];
 type ChainConfig = Messages["envoy.config.listener.v3.FilterChain"];
 
-interface Chain {
+/** How connections that fit are served. */
+export interface Chain {
   readonly name: string;
   readonly match: CompiledMatch;
   readonly factory: NetworkFilterFactory;
+  /** Undefined = plaintext. */
+  readonly transport: ServerTransport | undefined;
 }
+
+/** Default of listener_filters_timeout, milliseconds. */
+const FILTERS_TIMEOUT = 15_000;
 
 /** The filter chains of one version of a listener. */
 export class FilterChains {
   readonly #chains: readonly Chain[];
   readonly #default: Chain | undefined;
+  /** Look at a connection's first bytes, in this order. */
+  readonly filters: readonly ListenerFilter[];
+  /** Milliseconds that `filters` may take; 0 = no limit. */
+  readonly filtersTimeout: number;
+  /** When they take longer, go on without them. */
+  readonly continueOnTimeout: boolean;
 
   /** Refuses with Envoy's texts. Nothing is opened before a connection is accepted. */
   constructor(listener: Listener, context: NetworkFilterContext) {
     if (listener.filterChains.length === 0 && listener.defaultFilterChain === undefined)
       throw new Error(`error adding listener '${listener.name}': no filter chains specified`);
+    this.filters = listener.listenerFilters.map((config) => createListenerFilter(config, context));
+    this.filtersTimeout = durationMs(listener.listenerFiltersTimeout, FILTERS_TIMEOUT);
+    this.continueOnTimeout = listener.continueOnListenerFiltersTimeout;
     const seen = new Map<string, string>();
     this.#chains = listener.filterChains.map((config) => {
       const chain = createChain(config, context);
@@ -38,8 +61,8 @@ export class FilterChains {
     this.#default = fallback === undefined ? undefined : createChain(fallback, context);
   }
 
-  find(info: ConnectionInfo): Chain | undefined {
-    return findFilterChain(this.#chains, info) ?? this.#default;
+  find(info: ConnectionInfo, found: ListenerFacts): Chain | undefined {
+    return findFilterChain(this.#chains, info, found) ?? this.#default;
   }
 
   /** See NetworkFilterFactory.drain. */
@@ -48,7 +71,10 @@ export class FilterChains {
   }
 
   close(): void {
-    for (const chain of this.#all()) chain.factory.close();
+    for (const chain of this.#all()) {
+      chain.factory.close();
+      chain.transport?.close();
+    }
   }
 
   #all(): Chain[] {
@@ -57,10 +83,6 @@ export class FilterChains {
 }
 
 function createChain(config: ChainConfig, context: NetworkFilterContext): Chain {
-  if (config.transportSocket !== undefined)
-    throw new Error(
-      `filter chain '${config.name}': transport_socket "${config.transportSocket.name}" is not supported`,
-    );
   const [filter, ...more] = config.filters;
   if (filter === undefined || more.length > 0)
     throw new Error(
@@ -74,5 +96,41 @@ function createChain(config: ChainConfig, context: NetworkFilterContext): Chain 
   if (def === undefined)
     throw new Error(`Didn't find a registered implementation for '${filter.name}' with type URL: '${type}'`);
   const factory = def.create(unpackAs(any, def.config) as never, context);
-  return { name: config.name, match: compileFilterChainMatch(config.filterChainMatch), factory };
+  return {
+    name: config.name,
+    match: compileFilterChainMatch(config.filterChainMatch),
+    factory,
+    transport: createTransport(config, factory, context),
+  };
+}
+
+function createTransport(
+  config: ChainConfig,
+  factory: NetworkFilterFactory,
+  context: NetworkFilterContext,
+): ServerTransport | undefined {
+  const found = findTransportSocket(config.transportSocket, context.extensions, "createServer");
+  return found?.def.createServer?.(found.message as never, {
+    clock: context.clock,
+    logger: (component) => context.logger(component),
+    workerIndex: context.workerIndex,
+    ...(context.processSecret !== undefined && { processSecret: context.processSecret }),
+    scope: context.listenerScope,
+    protocols: factory.protocols,
+    connectTimeout: durationMs(config.transportSocketConnectTimeout, 0),
+  });
+}
+
+function createListenerFilter(
+  config: Listener["listenerFilters"][number],
+  context: NetworkFilterContext,
+): ListenerFilter {
+  if (config.configType.case !== "typedConfig")
+    throw new Error(`listener filter '${config.name}': typed_config must be set`);
+  const any = config.configType.value;
+  const type = configTypeName(any);
+  const def = context.extensions.listenerFilters?.find((each) => each.config === type);
+  if (def === undefined)
+    throw new Error(`Didn't find a registered implementation for '${config.name}' with type URL: '${type}'`);
+  return def.create(unpackAs(any, def.config) as never, context);
 }

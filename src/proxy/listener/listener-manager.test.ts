@@ -120,7 +120,7 @@ test("filter chains are found by the most specific match; nothing fits: reset", 
 
 const refused: readonly [name: string, yaml: string, message: RegExp][] = [
   ["twin chains", listener(chain("a"), chain("b")), /filter chain 'b' has the same matching rules defined as 'a'/],
-  ["TLS", listener(chain("a") + "\n    transport_socket: { name: tls }"), /transport_socket "tls" is not supported/],
+  ["TLS", listener(chain("a") + "\n    transport_socket: { name: tls }"), /transport_socket .tls.: typed_config must be set/],
   ["no chain", "name: l1\naddress: { socket_address: { address: 127.0.0.1, port_value: 0 } }", /no filter chains specified/],
   ["no terminal filter", listener(chain("a").replace(/ {10}http_filters:[^]*/, "")), /needs a terminal filter/],
 ]; // prettier-ignore

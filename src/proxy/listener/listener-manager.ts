@@ -12,6 +12,8 @@ const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 const INBOUND = 1;
 /** Default of how long connections of a replaced version may go on, milliseconds. */
 const UPDATE_DRAIN = 600_000;
+/** How long connections may stay idle when the process drains: the first request may be on its way. Milliseconds. */
+const IDLE_GRACE = 200;
 
 export interface ListenerManagerOptions {
   readonly factory: FactoryContext;
@@ -64,11 +66,12 @@ export class ListenerManager {
   /** Stops accepting on all listeners, or on the inbound ones; idle connections are closed when the process drains. */
   stopListening(inboundOnly: boolean): void {
     const draining = this.#options.drainDecision();
+    const { clock } = this.#options.factory;
     for (const entry of this.#entries.values()) {
       if (inboundOnly && !entry.inbound) continue;
-      void entry.active.stop().then(() => {
-        if (draining) entry.active.chains.drain(true);
-      });
+      const stopped = entry.active.stop();
+      if (!draining) continue;
+      void stopped.then(() => clock.after(IDLE_GRACE, () => entry.active.chains.drain(true)));
     }
     if (draining && !inboundOnly) for (const chains of this.#draining.keys()) chains.drain(true);
   }
@@ -161,6 +164,7 @@ export function listenerContext(
     node: factory.node,
     workerIndex: factory.workerIndex,
     localIp: factory.localIp,
+    ...(factory.processSecret !== undefined && { processSecret: factory.processSecret }),
     listenerScope: factory.stats.scope(`listener.${prefix}.`),
     listenerName: listener.name,
     perConnectionBufferLimit: listener.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,

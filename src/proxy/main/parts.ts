@@ -95,6 +95,8 @@ export function checkContext(options: {
 }
 
 function extensionLedgers(extensions: Extensions): Ledger[] {
-  const { http, network, lb, accessLog } = extensions;
-  return [...http, ...network, ...lb, ...accessLog].map(({ ledger }) => ledger);
+  const { http, network, lb, accessLog, listenerFilters = [], transportSockets = [] } = extensions;
+  return [...http, ...network, ...lb, ...accessLog, ...listenerFilters, ...transportSockets].map(
+    ({ ledger }) => ledger,
+  );
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { encode } from "../../proto/registry.ts";
 import { reportUnsupported } from "../../proto/unsupported.ts";
@@ -292,6 +293,7 @@ export class Proxy {
         logPath: options.logPath,
         logFlush: { bytes: options.fileFlushMinSizeKb * 1024, after: options.fileFlushInterval },
         localIp: localIp(options.localAddressIpVersion),
+        processSecret: randomBytes(32),
         ...(manifest === undefined ? {} : { manifest }),
       },
       stats: this.#merged,

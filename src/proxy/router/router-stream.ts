@@ -198,6 +198,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const body = this.#body;
     info.upstreamLocalAddress = connection.localAddress;
     info.upstreamProtocol = connection.protocol;
+    info.upstreamTls = connection.tls;
     info.firstUpstreamByteSent = this.#config.context.clock.now();
     const ended = this.#requestEnded;
     let blocked = false;
@@ -357,7 +358,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const keep = !this.#config.suppressEnvoyHeaders;
     if (action.autoHostRewrite) rewriteToEndpoint(requestHeaders, host, this.#attempts, action, keep);
     if (action.retryPolicy.reselections > 0 && this.#retry.enabled) this.tried = [...this.tried, host];
-    this.#attempt.start(cluster, host, action.priority);
+    this.#attempt.start(cluster, host, action.priority, requestHeaders);
   }
 
   #requestComplete(): void {

@@ -69,7 +69,7 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
   }
 
   /** Starts a try. The owner may be called back before this returns. */
-  start(cluster: Cluster, host: Host, priority: RoutingPriority): void {
+  start(cluster: Cluster, host: Host, priority: RoutingPriority, headers: HeaderMap): void {
     this.#cluster = cluster;
     this.#priority = priority;
     this.host = host;
@@ -80,7 +80,7 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     }
     this.active = true;
     const serial = ++this.#serial;
-    const request = cluster.openStream(host, priority, this);
+    const request = cluster.openStream(host, priority, this, headers);
     if (serial === this.#serial && this.active && this.#stream === undefined) this.#poolRequest = request;
   }
 

@@ -124,7 +124,7 @@ describe("checkCluster()", () => {
       },
       /Didn't find a registered implementation for name: 'x'/,
     ],
-    ["TLS", { transport_socket: { name: "tls" } }, /transport_socket tls is not supported/],
+    ["unknown transport sockets", { transport_socket: { name: "x" } }, /transport_socket .x.: typed_config must be set/],
     [
       "underscores",
       { common_http_protocol_options: { headers_with_underscores_action: "DROP_HEADER" } },

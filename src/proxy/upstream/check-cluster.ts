@@ -1,16 +1,15 @@
-import { configTypeName } from "../../proto/registry.ts";
 import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Extensions, FactoryContext } from "../api.ts";
 import { HTTP_PROTOCOL_OPTIONS, clusterSettings, protocolOptions } from "./cluster-settings.ts";
+import { clusterStatPrefix } from "./cluster-stats.ts";
+import { ClusterTransports } from "./cluster-transports.ts";
 import { dnsOptions } from "./dns-config.ts";
 import { discoveryType } from "./endpoint-source.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
 import { addressProblem, checkAssignment, placedEndpoints } from "./load-assignment.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
-
-const RAW_BUFFER = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 
 /**
  * Throws an Error, with Envoy's text where Envoy refuses too, if a worker or the host resolver would not take the
@@ -20,8 +19,9 @@ export function checkCluster(cluster: ClusterMessage, extensions: Extensions, co
   checkEndpoints(cluster);
   checkDns(cluster);
   checkProtocolOptions(cluster);
-  checkTransport(cluster);
-  clusterSettings(cluster);
+  const settings = clusterSettings(cluster);
+  const scope = context.stats.scope(clusterStatPrefix(settings.observabilityName));
+  new ClusterTransports(cluster, extensions, { ...context, scope }).close();
   chooseLbPolicy(cluster, extensions.lb).create(context);
 }
 
@@ -87,13 +87,4 @@ function checkProtocolOptions(cluster: ClusterMessage): void {
     throw new Error(
       `cluster '${cluster.name}': headers_with_underscores_action is not supported for upstreams`,
     );
-}
-
-function checkTransport(cluster: ClusterMessage): void {
-  const socket = cluster.transportSocket;
-  if (socket === undefined) return;
-  const any = socket.configType.case === "typedConfig" ? socket.configType.value : undefined;
-  const type = any === undefined ? socket.name : configTypeName(any);
-  if (type === RAW_BUFFER || type === "envoy.transport_sockets.raw_buffer") return;
-  throw new Error(`cluster '${cluster.name}': transport_socket ${type} is not supported`);
 }

@@ -2,6 +2,7 @@ import { DEFAULT_CLIENT_OPTIONS, type H1ClientOptions } from "../../http/h1/opti
 import { durationMs } from "../../proto/duration.ts";
 import { compileHeaderKeyFormat } from "../header-key-format.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { autoName, type AutoName } from "./auto-name.ts";
 import { create, encode, unpackAs } from "../../proto/registry.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
@@ -50,6 +51,8 @@ export interface ClusterSettings {
   /** Percent. */
   readonly panicThreshold: number;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+  /** Undefined unless server names come from requests. */
+  readonly autoName: AutoName | undefined;
 }
 
 const DEFAULT_LIMIT = 1024;
@@ -77,6 +80,7 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
     connectionSignature: signature(cluster),
     panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
     metadata: cluster.metadata,
+    autoName: autoName(cluster, protocolOptions(cluster)),
   };
 }
 
@@ -144,6 +148,7 @@ function signature(cluster: ClusterMessage): string {
     typedExtensionProtocolOptions: cluster.typedExtensionProtocolOptions,
     upstreamConnectionOptions: cluster.upstreamConnectionOptions,
     transportSocket: cluster.transportSocket,
+    transportSocketMatches: cluster.transportSocketMatches,
   });
   return Buffer.from(encode("envoy.config.cluster.v3.Cluster", part)).toString("latin1");
 }

@@ -8,12 +8,16 @@ import type {
   PoolCallbacks,
   PoolRequest,
   RoutingPriority,
+  TransportSocketDef,
 } from "../api.ts";
+import type { HeaderMap } from "../../http/header-map.ts";
 import type { HostSpec } from "../link.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { Breakers } from "./breakers.ts";
+import { requestServerName } from "./auto-name.ts";
 import { clusterSettings, type ClusterSettings } from "./cluster-settings.ts";
 import { ClusterStats, clusterStatPrefix } from "./cluster-stats.ts";
+import { ClusterTransports } from "./cluster-transports.ts";
 import { HostSet, type BalancerFactory } from "./host-set.ts";
 import { UpstreamHost } from "./host.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
@@ -27,6 +31,7 @@ type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 export interface ClusterContext {
   readonly factory: FactoryContext;
   readonly policies: readonly LbPolicyDef[];
+  readonly transportSockets: readonly TransportSocketDef[];
   readonly breakers: SharedCounts;
   readonly hostStates: SharedCounts;
 }
@@ -46,6 +51,7 @@ export class WorkerCluster implements Cluster {
   readonly #breakers: Breakers;
   readonly #poolContext: PoolContext;
   #settings: ClusterSettings;
+  #transports: ClusterTransports;
   #balancer: BalancerFactory;
   #localityWeighted: boolean;
   #failTrafficOnPanic: boolean;
@@ -66,6 +72,7 @@ export class WorkerCluster implements Cluster {
     this.#breakers = new Breakers(context.breakers, breakerSlot, settings.limits);
     const { clock, wheel, net } = factory;
     this.#poolContext = { clock, wheel, net, stats: this.#handles, breakers: this.#breakers };
+    this.#transports = this.#createTransports(message);
     const choice = chooseLbPolicy(message, context.policies);
     this.#balancer = choice.create(factory);
     this.#localityWeighted = choice.localityWeighted;
@@ -108,9 +115,19 @@ export class WorkerCluster implements Cluster {
     this.#breakers.release(resource, priority);
   }
 
-  openStream(host: Host, priority: RoutingPriority, callbacks: PoolCallbacks): PoolRequest {
-    const pools = (host as UpstreamHost).pools;
-    const pool = pools[priority] ?? this.#createPool(host as UpstreamHost, priority);
+  openStream(
+    host: Host,
+    priority: RoutingPriority,
+    callbacks: PoolCallbacks,
+    headers?: HeaderMap,
+  ): PoolRequest {
+    const upstream = host as UpstreamHost;
+    const { autoName } = this.#settings;
+    if (autoName !== undefined && headers !== undefined) {
+      const name = requestServerName(headers, autoName);
+      if (name !== "") return this.#namedPool(upstream, priority, name).openStream(callbacks);
+    }
+    const pool = upstream.pools[priority] ?? this.#createPool(upstream, priority);
     return pool.openStream(callbacks);
   }
 
@@ -124,7 +141,11 @@ export class WorkerCluster implements Cluster {
     this.#balancer = choice.create(this.#context.factory);
     this.#localityWeighted = choice.localityWeighted;
     this.#failTrafficOnPanic = choice.failTrafficOnPanic;
-    if (!sameConnections) for (const host of this.#hosts.values()) host.drainPools();
+    if (!sameConnections) {
+      this.#transports.close();
+      this.#transports = this.#createTransports(message);
+      for (const host of this.#hosts.values()) host.drainPools();
+    }
     this.refreshHealth();
   }
 
@@ -135,7 +156,8 @@ export class WorkerCluster implements Cluster {
       const key = `${spec.priority} ${spec.address}`;
       const known = this.#hosts.get(key);
       if (known !== undefined && known.slot === spec.slot) {
-        known.update(spec);
+        // Metadata may choose the transport socket.
+        if (known.update(spec) && this.#transports.byMetadata) known.drainPools();
         hosts.set(key, known);
       } else hosts.set(key, new UpstreamHost(spec, this.#context.hostStates));
     }
@@ -177,10 +199,37 @@ export class WorkerCluster implements Cluster {
   /** The cluster is gone: what is in flight finishes. */
   drain(): void {
     this.updateHosts({ hosts: [], overprovisioning: this.#overprovisioning });
+    this.#transports.close();
+  }
+
+  #createTransports(message: ClusterMessage): ClusterTransports {
+    const { factory, transportSockets } = this.#context;
+    return new ClusterTransports(message, { transportSockets }, { ...factory, scope: this.stats });
+  }
+
+  #namedPool(host: UpstreamHost, priority: RoutingPriority, name: string): H1Pool {
+    const key = `${priority} ${name}`;
+    let pool = host.namedPools?.get(key);
+    if (pool === undefined) {
+      pool = this.#newPool(host, priority, name);
+      if (host.removed) pool.drain();
+      else (host.namedPools ??= new Map()).set(key, pool);
+    }
+    return pool;
+  }
+
+  #newPool(host: UpstreamHost, priority: RoutingPriority, serverName: string): H1Pool {
+    const { connection, autoName } = this.#settings;
+    const connector = this.#transports.forHost(host)?.connector({
+      hostname: host.hostname,
+      serverName: serverName !== "" && autoName!.sni ? serverName : undefined,
+      validName: serverName !== "" && autoName!.san ? serverName : undefined,
+    });
+    return new H1Pool(host, priority, connection, this.#poolContext, connector);
   }
 
   #createPool(host: UpstreamHost, priority: RoutingPriority): H1Pool {
-    const pool = new H1Pool(host, priority, this.#settings.connection, this.#poolContext);
+    const pool = this.#newPool(host, priority, "");
     if (host.removed) pool.drain();
     else host.pools[priority] = pool;
     return pool;

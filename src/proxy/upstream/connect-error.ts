@@ -23,10 +23,11 @@ const TEXTS: Readonly<Record<string, string>> = {
 const IMMEDIATE = new Set(["EACCES", "EADDRNOTAVAIL", "EINVAL", "EMFILE", "ENETUNREACH", "EPERM"]);
 
 /**
- * The text for a system error code. `address` is that of the host; unix sockets (`isPath`) fail at once, IP addresses
+ * The text for a system error code; texts of TLS failures are themselves. `address` is that of the host; unix sockets (`isPath`) fail at once, IP addresses
  * mostly when the peer answers.
  */
 export function connectErrorDetail(code: string, address: string, isPath: boolean): string {
+  if (code.startsWith("TLS_error:")) return code;
   const text = (TEXTS[code] ?? code).replaceAll(" ", "_");
   return isPath || IMMEDIATE.has(code)
     ? `immediate_connect_error:_${text}|remote_address:${address}`

@@ -10,6 +10,8 @@ type Metadata = Messages["envoy.config.core.v3.Metadata"];
 /** How a request to a host ended, for /clusters. */
 export type HostResult = "success" | "error" | "timeout";
 
+const NO_BYTES = new Uint8Array(0);
+
 const RESULT_FIELDS = {
   success: HOST_FIELDS.requestSuccesses,
   error: HOST_FIELDS.requestErrors,
@@ -26,6 +28,8 @@ export class UpstreamHost implements Host {
   readonly pools: [H1Pool | null, H1Pool | null] = [null, null];
   /** The cluster has it no longer: a request that chose it before is still served, but nothing is kept open. */
   removed = false;
+  /** Pools by priority and server name, in clusters that take the name from requests. */
+  namedPools: Map<string, H1Pool> | undefined;
   #spec: HostSpec;
   #locality: Host["locality"];
   #metadata: Metadata | undefined;
@@ -43,13 +47,14 @@ export class UpstreamHost implements Host {
     this.#locality = localityOf(spec);
   }
 
-  /** Takes over what an update says of this host. */
-  update(spec: HostSpec): void {
+  /** Takes over what an update says of this host. Returns whether its metadata are other ones. */
+  update(spec: HostSpec): boolean {
     const old = this.#spec;
     this.#spec = spec;
     this.#metadata = undefined;
     if (old.region !== spec.region || old.zone !== spec.zone || old.subZone !== spec.subZone)
       this.#locality = localityOf(spec);
+    return Buffer.compare(old.metadata ?? NO_BYTES, spec.metadata ?? NO_BYTES) !== 0;
   }
 
   get hostname(): string {
@@ -137,6 +142,8 @@ export class UpstreamHost implements Host {
       this.pools[priority] = null;
       pool?.drain();
     }
+    for (const pool of this.namedPools?.values() ?? []) pool.drain();
+    this.namedPools = undefined;
   }
 }
 

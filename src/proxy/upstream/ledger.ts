@@ -31,6 +31,7 @@ export const upstreamLedger: Ledger = {
     "common_lb_config",
     "load_balancing_policy",
     "transport_socket",
+    "transport_socket_matches",
     "metadata",
     "upstream_connection_options",
   ],
@@ -74,8 +75,8 @@ export const upstreamLedger: Ledger = {
   ],
   "envoy.config.cluster.v3.UpstreamConnectionOptions": ["tcp_keepalive"],
   "envoy.config.core.v3.TcpKeepalive": ["keepalive_probes", "keepalive_time", "keepalive_interval"],
+  "envoy.config.cluster.v3.Cluster.TransportSocketMatch": ["name", "match", "transport_socket"],
   "envoy.config.core.v3.TransportSocket": ["name", "typed_config"],
-  "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": "all",
   "envoy.config.core.v3.HttpProtocolOptions": [
     "idle_timeout",
     "max_connection_duration",
@@ -93,6 +94,12 @@ export const upstreamLedger: Ledger = {
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": [
     "common_http_protocol_options",
     "explicit_http_config",
+    "upstream_http_protocol_options",
+  ],
+  "envoy.config.core.v3.UpstreamHttpProtocolOptions": [
+    "auto_sni",
+    "auto_san_validation",
+    "override_auto_sni_header",
   ],
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig": ["http_protocol_options"],
   "envoy.config.endpoint.v3.ClusterLoadAssignment": ["cluster_name", "endpoints", "policy"],

@@ -5,6 +5,7 @@ import { H1ClientCodec } from "../../http/h1/client-codec.ts";
 import type { ClientCodecHandler, StreamHandler } from "../../http/stream.ts";
 import { Connection, type ConnectionHandler } from "../../net/connection.ts";
 import type { PoolCallbacks, UpstreamConnectionInfo } from "../api.ts";
+import type { TlsInfo } from "../../net/tls/tls-info.ts";
 import { connectErrorDetail } from "./connect-error.ts";
 import type { H1Pool } from "./pool.ts";
 
@@ -66,16 +67,23 @@ export class PoolConnection
 
   constructor(pool: H1Pool) {
     this.#pool = pool;
-    const { host, context, settings } = pool;
+    const { host, context, settings, connector } = pool;
     const { stats } = context;
     this.#start = context.clock.now();
-    this.#connection = Connection.connect(target(pool), context.net, this);
+    this.#connection =
+      connector === undefined
+        ? Connection.connect(target(pool), context.net, this)
+        : connector.connect(target(pool), context.net, this);
     this.#codec = new PoolCodec(this.#connection, this, settings.http1);
     stats.cxTotal.inc();
     stats.cxHttp1Total.inc();
     stats.cxActive.inc();
     host.connectionOpened();
     context.wheel.arm(this.#timer, settings.connectTimeout);
+  }
+
+  get tls(): TlsInfo | undefined {
+    return this.#connection.tls;
   }
 
   /** Gives the connection to a request. */

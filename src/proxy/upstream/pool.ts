@@ -1,7 +1,7 @@
 import type { TimerWheel } from "../../base/timer-wheel.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { NetContext } from "../../net/net-context.ts";
-import type { PoolCallbacks, PoolRequest, RoutingPriority } from "../api.ts";
+import type { ClientConnector, PoolCallbacks, PoolRequest, RoutingPriority } from "../api.ts";
 import type { Breakers } from "./breakers.ts";
 import type { ClusterStats } from "./cluster-stats.ts";
 import type { ConnectionSettings } from "./cluster-settings.ts";
@@ -29,6 +29,8 @@ export class H1Pool {
   readonly priority: RoutingPriority;
   readonly context: PoolContext;
   readonly settings: ConnectionSettings;
+  /** How connections are secured; undefined = plaintext. */
+  readonly connector: ClientConnector | undefined;
   /** Idle connections, a doubly linked list; the one used last is first. */
   #ready: PoolConnection | null = null;
   #first: Pending | null = null;
@@ -43,7 +45,9 @@ export class H1Pool {
     priority: RoutingPriority,
     settings: ConnectionSettings,
     context: PoolContext,
+    connector?: ClientConnector,
   ) {
+    this.connector = connector;
     this.host = host;
     this.priority = priority;
     this.settings = settings;

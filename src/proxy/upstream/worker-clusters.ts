@@ -1,5 +1,5 @@
 import { decode } from "../../proto/registry.ts";
-import type { Cluster, Clusters, FactoryContext, LbPolicyDef } from "../api.ts";
+import type { Cluster, Clusters, FactoryContext, LbPolicyDef, TransportSocketDef } from "../api.ts";
 import type { Gauge } from "../../stats/stat-store.ts";
 import type { HostSpec, ToWorker, WorkerInit } from "../link.ts";
 import { WorkerCluster, type ClusterContext } from "./cluster.ts";
@@ -11,6 +11,8 @@ export interface WorkerClustersOptions {
   readonly factory: Omit<FactoryContext, "clusters">;
   /** Policies of the manifest. */
   readonly policies: readonly LbPolicyDef[];
+  /** Transport sockets of the manifest. */
+  readonly transportSockets?: readonly TransportSocketDef[];
   readonly breakers: SharedArrayBuffer;
   readonly hostStates: SharedArrayBuffer;
   /** This thread's part of both; see SharedCounts. */
@@ -38,6 +40,7 @@ export class WorkerClusters implements Clusters {
     this.#context = {
       factory: { ...options.factory, clusters: this },
       policies: options.policies,
+      transportSockets: options.transportSockets ?? [],
       breakers: new SharedCounts(options.breakers, options.own?.breakers),
       hostStates: new SharedCounts(options.hostStates, options.own?.hostStates),
     };
