@@ -14,10 +14,14 @@ export interface Deferred {
  * handles them; writes from elsewhere (timers, promises) are flushed by an immediate.
  */
 export class WriteTurn {
-  #dirty: Flushable[] = [];
-  #flushing: Flushable[] = [];
-  #deferred: Deferred[] = [];
-  #running: Deferred[] = [];
+  // Two lists each, one filled while the other is worked off, with counts of their own: setting an array's length is a
+  // call into the runtime.
+  #dirty: (Flushable | undefined)[] = [];
+  #flushing: (Flushable | undefined)[] = [];
+  #dirtyCount = 0;
+  #deferred: (Deferred | undefined)[] = [];
+  #running: (Deferred | undefined)[] = [];
+  #deferredCount = 0;
   #scheduled = false;
   #inside = 0;
   #time = 0;
@@ -34,13 +38,13 @@ export class WriteTurn {
   }
 
   add(connection: Flushable): void {
-    this.#dirty.push(connection);
+    this.#dirty[this.#dirtyCount++] = connection;
     this.#schedule();
   }
 
   /** Runs `work` after the writes of this turn. */
   defer(work: Deferred): void {
-    this.#deferred.push(work);
+    this.#deferred[this.#deferredCount++] = work;
     this.#schedule();
   }
 
@@ -59,18 +63,28 @@ export class WriteTurn {
   }
 
   #finish(): void {
-    while (this.#dirty.length > 0) {
+    while (this.#dirtyCount > 0) {
       const batch = this.#dirty;
+      const count = this.#dirtyCount;
       this.#dirty = this.#flushing;
-      for (let i = 0; i < batch.length; i++) batch[i]!.flush();
-      batch.length = 0;
+      this.#dirtyCount = 0;
       this.#flushing = batch;
+      for (let i = 0; i < count; i++) {
+        const connection = batch[i]!;
+        batch[i] = undefined;
+        connection.flush();
+      }
     }
-    if (this.#deferred.length === 0) return;
+    if (this.#deferredCount === 0) return;
     const work = this.#deferred;
+    const count = this.#deferredCount;
     this.#deferred = this.#running;
-    for (let i = 0; i < work.length; i++) work[i]!.runDeferred();
-    work.length = 0;
+    this.#deferredCount = 0;
     this.#running = work;
+    for (let i = 0; i < count; i++) {
+      const each = work[i]!;
+      work[i] = undefined;
+      each.runDeferred();
+    }
   }
 }

@@ -51,7 +51,10 @@ export class Gate {
     this.stopped = this.waiting = this.watermark = this.paused = false;
     this.headersHeld = this.headersEnd = this.inHook = this.continuedEarly = false;
     this.end = this.trailersSeen = false;
-    this.seen.length = this.unseen.length = this.size = 0;
+    // Setting a length is a call into the runtime, even from 0 to 0.
+    if (this.seen.length > 0) this.seen.length = 0;
+    if (this.unseen.length > 0) this.unseen.length = 0;
+    this.size = 0;
     this.trailers = undefined;
   }
 }

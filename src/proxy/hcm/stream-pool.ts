@@ -11,8 +11,7 @@ const POOL_LIMIT = 256;
 export class StreamPool implements Deferred {
   readonly #config: HcmConfig;
   readonly #free: HcmStream[] = [];
-  #retired: HcmStream[] = [];
-  #spare: HcmStream[] = [];
+  readonly #retired: HcmStream[] = [];
   #scheduled = false;
 
   constructor(config: HcmConfig) {
@@ -32,13 +31,7 @@ export class StreamPool implements Deferred {
 
   runDeferred(): void {
     this.#scheduled = false;
-    const retired = this.#retired;
-    this.#retired = this.#spare;
-    for (let i = 0; i < retired.length; i++) {
-      const stream = retired[i]!;
+    for (let stream = this.#retired.pop(); stream !== undefined; stream = this.#retired.pop())
       if (stream.recycle() && this.#free.length < POOL_LIMIT) this.#free.push(stream);
-    }
-    retired.length = 0;
-    this.#spare = retired;
   }
 }
