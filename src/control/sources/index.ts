@@ -1,7 +1,10 @@
 import type { DiscoverySourceDef } from "../source.ts";
+import { cloudmapSource } from "./cloudmap.ts";
 import { consulSource } from "./consul.ts";
 import { dnsSource } from "./dns.ts";
 import { dockerSource } from "./docker.ts";
+import { ec2Source } from "./ec2.ts";
+import { ecsSource } from "./ecs.ts";
 import { etcdSource } from "./etcd.ts";
 import { eurekaSource } from "./eureka.ts";
 import { execSource } from "./exec.ts";
@@ -15,9 +18,12 @@ import { registrySource } from "./registry.ts";
 
 /** The sources that ship: one line each. */
 export const sources: readonly DiscoverySourceDef[] = [
+  cloudmapSource,
   consulSource,
   dnsSource,
   dockerSource,
+  ec2Source,
+  ecsSource,
   etcdSource,
   eurekaSource,
   execSource,
