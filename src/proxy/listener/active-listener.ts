@@ -32,6 +32,9 @@ export interface ActiveListenerOptions {
 
 /** Longest that a listener accepts on after it was told to stop, in milliseconds. */
 const MAX_ACCEPTING = 1000;
+/** A turn of the event loop in which nothing else was done, in milliseconds. */
+const SHORT_TURN = 0.1;
+const QUIET_TURNS = 3;
 
 /**
  * The sockets of one listener in one worker. Its filter chains can be swapped without touching the sockets, which must
@@ -119,16 +122,25 @@ export class ActiveListener {
    * Stops accepting as soon as no connection waits to be accepted: the system resets those that do. Open connections
    * go on.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     const servers = this.#servers.splice(0);
     const deadline = performance.now() + MAX_ACCEPTING;
-    // The loop accepts one connection of each listener per turn.
-    for (let quiet = 0; quiet < 2 && performance.now() < deadline;) {
-      const before = this.#accepted;
-      await new Promise((resolve) => setImmediate(resolve));
-      quiet = this.#accepted === before ? quiet + 1 : 0;
-    }
-    for (const server of servers) server.close();
+    let accepted = this.#accepted;
+    let last = performance.now();
+    let quiet = 0;
+    return new Promise((resolve) => {
+      // The event loop accepts one connection of each listener per turn. Long turns leave time for one to come.
+      const turn = (): void => {
+        const now = performance.now();
+        quiet = accepted === this.#accepted && now - last < SHORT_TURN ? quiet + 1 : 0;
+        accepted = this.#accepted;
+        last = now;
+        if (quiet < QUIET_TURNS && now < deadline) return void setImmediate(turn);
+        for (const server of servers) server.close();
+        resolve();
+      };
+      setImmediate(turn);
+    });
   }
 
   /** Stops accepting; connections that wait to be accepted are lost. */
