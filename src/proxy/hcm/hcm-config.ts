@@ -5,6 +5,7 @@ import type { Messages } from "../../proto/messages.d.ts";
 import type { HttpFilterFactory, NetworkFilterContext } from "../api.ts";
 import { compileAccessLogs, type AccessLog } from "../access-log/access-log.ts";
 import { compileHeaderKeyFormat } from "../header-key-format.ts";
+import { compileClientCertHeader, type ClientCertHeader } from "./client-cert-header.ts";
 import { compileFilters } from "./filters.ts";
 import { HcmStats } from "./hcm-stats.ts";
 import { compileLocalReplies, type LocalReplies } from "./local-reply-config.ts";
@@ -45,7 +46,7 @@ export interface HcmConfig {
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
   readonly requestIdInResponse: boolean;
-  readonly keepClientCert: boolean;
+  readonly clientCertHeader: ClientCertHeader;
   readonly path: PathOptions;
   readonly stripHostPort: "no" | "matching" | "any";
   readonly stripHostDot: boolean;
@@ -65,7 +66,6 @@ export interface HcmConfig {
 const SERVER_HEADER = ["overwrite", "append-if-absent", "pass-through"] as const;
 const UNDERSCORES = ["allow", "reject", "drop"] as const;
 const ESCAPED_SLASHES: readonly EscapedSlashes[] = ["keep", "keep", "reject", "redirect", "forward"];
-const ALWAYS_FORWARD_ONLY = 4;
 const HOUR = 3_600_000;
 
 /** Refuses with an Error that has Envoy's text. */
@@ -96,7 +96,7 @@ export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFil
     generateRequestId: hcm.generateRequestId ?? true,
     preserveExternalRequestId: hcm.preserveExternalRequestId,
     requestIdInResponse: hcm.alwaysSetRequestIdInResponse,
-    keepClientCert: (hcm.forwardClientCertDetails as number) === ALWAYS_FORWARD_ONLY,
+    clientCertHeader: compileClientCertHeader(hcm),
     path: {
       normalize: hcm.normalizePath ?? false,
       mergeSlashes: hcm.mergeSlashes,

@@ -65,6 +65,10 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
     stats.counters.downstream_cx_total.inc();
     stats.counters.downstream_cx_http1_total.inc();
     stats.gauges.downstream_cx_active.inc();
+    if (this.info.tls) {
+      stats.counters.downstream_cx_ssl_total.inc();
+      stats.gauges.downstream_cx_ssl_active.inc();
+    }
     stats.gauges.downstream_cx_http1_active.inc();
     if (config.idleTimeout > 0) context.wheel.arm(this.#idleTimer, config.idleTimeout);
     if (config.maxConnectionDuration > 0)
@@ -108,6 +112,7 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
     this.#codec.onConnectionClosed(error);
     counters.downstream_cx_tx_bytes_total.add(this.#connection.bytesSent);
     stats.gauges.downstream_cx_active.dec();
+    if (this.info.tls) stats.gauges.downstream_cx_ssl_active.dec();
     stats.gauges.downstream_cx_http1_active.dec();
     stats.cxLength.record(context.clock.now() - this.#accepted);
     context.wheel.disarm(this.#idleTimer);

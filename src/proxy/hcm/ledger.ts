@@ -33,7 +33,8 @@ export const hcmLedger: Ledger = {
       "generate_request_id",
       "preserve_external_request_id",
       "always_set_request_id_in_response",
-      only("forward_client_cert_details", "SANITIZE", "ALWAYS_FORWARD_ONLY"),
+      "forward_client_cert_details",
+      "set_current_client_cert_details",
       "proxy_100_continue",
       "normalize_path",
       "merge_slashes",
@@ -47,6 +48,8 @@ export const hcmLedger: Ledger = {
       ignored("http2_protocol_options", "has no effect on HTTP/1 connections"),
       ignored("http3_protocol_options", "has no effect on HTTP/1 connections"),
     ],
+  "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails":
+    ["subject", "cert", "uri", "dns"],
   "envoy.extensions.filters.network.http_connection_manager.v3.Rds": ["config_source", "route_config_name"],
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": [
     "name",

@@ -15,7 +15,6 @@ const TRANSFER_ENCODING = knownHeaderId("transfer-encoding");
 const FORWARDED_FOR = knownHeaderId("x-forwarded-for");
 const FORWARDED_PROTO = knownHeaderId("x-forwarded-proto");
 const FORWARDED_PORT = knownHeaderId("x-forwarded-port");
-const CLIENT_CERT = knownHeaderId("x-forwarded-client-cert");
 const ENVOY_INTERNAL = knownHeaderId("x-envoy-internal");
 const EXTERNAL_ADDRESS = knownHeaderId("x-envoy-external-address");
 const REQUEST_ID = knownHeaderId("x-request-id");
@@ -70,8 +69,8 @@ export function mutateRequestHeaders(
   if (internal) headers.addId(ENVOY_INTERNAL, "true");
   else cleanExternal(headers, edge);
   if (edge) headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
-  if (!config.keepClientCert) headers.removeId(CLIENT_CERT);
   if (config.generateRequestId) setRequestId(headers, edge, config.preserveExternalRequestId);
+  config.clientCertHeader(headers, connection);
 }
 
 /** Whether the request asks for an upgrade (RFC 9110 section 7.8). */

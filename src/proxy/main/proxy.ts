@@ -4,6 +4,7 @@ import { encode } from "../../proto/registry.ts";
 import { reportUnsupported } from "../../proto/unsupported.ts";
 import { MergedStats } from "../../stats/merged-stats.ts";
 import { StatStore } from "../../stats/stat-store.ts";
+import type { FactoryContext } from "../api.ts";
 import type { AdminHost, ServerState } from "../admin/admin-host.ts";
 import type { Bootstrap } from "../bootstrap.ts";
 import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS } from "../link.ts";
@@ -14,6 +15,7 @@ import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
 import { ConfigSources } from "./config-sources.ts";
 import { adminReports } from "./admin-view.ts";
+import { certificateReports } from "./certificate-reports.ts";
 import { ListenerManager } from "./listener-manager.ts";
 import { inlineRoutes } from "./listener-parts.ts";
 import { localIp } from "./local-ip.ts";
@@ -64,6 +66,7 @@ export class Proxy {
   readonly #hostStates = new SharedArrayBuffer(MAX_HOSTS * HOST_WORDS * 4);
   readonly #breakers = new SharedArrayBuffer(MAX_CLUSTERS * BREAKER_WORDS * 4);
   readonly #startedAt: number;
+  readonly #checkContext: FactoryContext;
   readonly #exit = Promise.withResolvers<number>();
   #phase: "PRE_INITIALIZING" | "INITIALIZING" | "LIVE" = "PRE_INITIALIZING";
   #healthcheckFailed = false;
@@ -87,14 +90,13 @@ export class Proxy {
     this.#ports = new PortHolder(options.restartEpoch > 0);
     this.#pool = this.#startWorkers();
     const node = bootstrap.node!;
-    const checks = parts.checks(
-      checkContext({
-        clock: this.#clock,
-        node: { id: node.id, cluster: node.cluster, zone: node.locality?.zone ?? "" },
-        localIp: localIp(options.localAddressIpVersion),
-        logger: (component) => log.logger(component),
-      }),
-    );
+    this.#checkContext = checkContext({
+      clock: this.#clock,
+      node: { id: node.id, cluster: node.cluster, zone: node.locality?.zone ?? "" },
+      localIp: localIp(options.localAddressIpVersion),
+      logger: (component) => log.logger(component),
+    });
+    const checks = parts.checks(this.#checkContext);
     this.#sources = new ConfigSources({
       adsConfig: bootstrap.dynamicResources?.adsConfig,
       node,
@@ -250,6 +252,7 @@ export class Proxy {
       textReadouts: () => this.#texts,
       resetCounters: () => this.#merged.resetCounters(),
       ...adminReports(this.clusters, this.listeners, this.routes, this.#hostStates),
+      certificates: () => this.#certificates(),
       setHealthcheckFailed: (failed) => {
         this.#healthcheckFailed = failed;
         this.#setDrainState();
@@ -314,6 +317,17 @@ export class Proxy {
     if (!this.#setup.options.allowUnsupported) throw new Error(text);
     this.#stats.counter("server.dynamic_unsupported_fields").add(found.length);
     this.#setup.log.logger("config").warn(text);
+  }
+
+  #certificates(): readonly unknown[] {
+    const current = <M>(states: Iterable<{ readonly active?: { readonly message: M } | undefined }>): M[] =>
+      [...states].flatMap(({ active }) => (active === undefined ? [] : [active.message]));
+    return certificateReports(
+      current(this.clusters.clusters.values()),
+      current(this.listeners.listeners.values()),
+      this.#parts.extensions,
+      this.#checkContext,
+    );
   }
 
   #drainListeners(how: { graceful: boolean; skipExit: boolean; inboundOnly: boolean }): void {
