@@ -169,5 +169,5 @@ function duration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   if (match === null) return Number.NaN;
   const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-  return Number(match[1]) * units[(match[2] ?? "s") as keyof typeof units];
+  return Math.round(Number(match[1]) * units[(match[2] ?? "s") as keyof typeof units]);
 }

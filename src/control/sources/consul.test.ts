@@ -102,8 +102,6 @@ test("consulSource.watch() believes losses after a rising index only", async (t)
   await source.until("users=10.1.10.12:2*10@a");
   consul.set(USERS, [], 3);
   await source.until("users=?");
-  // The question after the reset has no index, so its answer proves nothing either.
-  await source.until("users=?");
   consul.set(USERS, [entry(3)], 4);
   await source.until("users=10.1.10.12:3*10@a");
   consul.set(USERS, [], 5);
@@ -172,5 +170,5 @@ test("consulSource.watch() shares few connections among many services", async (t
   for (const [i, name] of names.entries()) consul.set(`/v1/health/service/${name}`, [entry(i + 1)]);
   const source = new WatchedSource(t, consulSource, `url=${consul.http.url},connections=4`);
   const reading = await source.next();
-  assert.equal(reading.kind === "ok" && reading.services.size, 30);
+  assert.equal(reading.kind === "ok" ? reading.services.size : reading.error, 30);
 });

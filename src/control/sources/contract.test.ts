@@ -261,7 +261,7 @@ for (const peer of peers) {
           if (!stated) assert.ok(known.services.get("users")!.length >= 1, describeReading(reading));
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 }

@@ -35,6 +35,10 @@ interface Answer {
 const WAIT_SECONDS = 30;
 /** With more services than connections, each is asked for about this often. */
 const ROUND_SECONDS = 10;
+/** Without changes there is still a reading this often, to say that the source is being read. */
+const HEARTBEAT_MS = 10_000;
+/** Changes within this time become one reading. */
+const SETTLE_MS = 20;
 /** A server that answers at once without anything new is asked no more often than this. */
 const LEAST_PAUSE_MS = 100;
 
@@ -59,6 +63,8 @@ class ServiceWatch {
   /** Services that are no longer listed, because somebody deregistered all of them. */
   readonly #deleted = new Set<string>();
   readonly #lastServices = new Map<string, PartReading>();
+  /** Readings of services as text, to tell whether one changed. */
+  readonly #texts = new Map<string, string>();
   #listError: unknown;
   #listed = false;
 
@@ -72,7 +78,8 @@ class ServiceWatch {
   async *readings(): AsyncGenerator<Reading> {
     void this.#watchList();
     while (!this.#signal.aborted) {
-      await this.#pulse.wait(this.#signal);
+      await this.#pulse.wait(this.#signal, HEARTBEAT_MS);
+      await pause(SETTLE_MS, this.#signal);
       if (this.#signal.aborted) return;
       if (this.#listError !== undefined) throw this.#listError;
       const reading = this.#listed ? this.#parts.reading(new Set(this.#deleted)) : undefined;
@@ -103,6 +110,7 @@ class ServiceWatch {
       if (confirmed)
         for (const service of this.#lastServices.get(name)?.keys() ?? []) this.#deleted.add(service);
       this.#lastServices.delete(name);
+      this.#texts.delete(name);
     }
     this.#parts.expect(services.keys());
     for (const [name, path] of services) {
@@ -126,11 +134,10 @@ class ServiceWatch {
       } catch (error) {
         if (signal.aborted) return;
         this.#parts.fail(name, error);
+        this.#texts.delete(name);
         this.#pulse.notify();
         await pause(Math.min(5000, this.#protocol.retryMs * 2 ** Math.min(failures++, 6)), signal);
-        continue;
       }
-      this.#pulse.notify();
     }
   }
 
@@ -140,6 +147,10 @@ class ServiceWatch {
       if (confirmed && !reading.has(service)) this.#deleted.add(service);
     for (const service of reading.keys()) this.#deleted.delete(service);
     this.#lastServices.set(name, reading);
+    const text = JSON.stringify([...reading]);
+    if (text === this.#texts.get(name)) return;
+    this.#texts.set(name, text);
+    this.#pulse.notify();
   }
 
   #waitSeconds(): number {

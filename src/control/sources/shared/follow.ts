@@ -5,16 +5,22 @@ import { describeError } from "./describe-error.ts";
 
 const RETRY_MS = 500;
 const MAX_RETRY_MS = 5000;
+/** Of the time between readings, the part that taking them may use. */
+const WORK_SHARE = 0.2;
+/** Readings that are taken faster than this, in milliseconds, are not slowed down. */
+const CHEAP_MS = 10;
 
 /**
- * Yields what a session yields. A session that throws becomes an error reading, is logged once, and is begun anew with
+ * Yields what a session yields, no faster than its taker can bear. A session that throws becomes an error reading, is logged once, and is begun anew with
  * growing pauses. The signal that a session gets also ends when the session does, so that nothing outlives it.
  */
 export async function* follow(
-  place: string,
+  address: string,
   context: SourceContext,
   session: (signal: AbortSignal) => AsyncIterable<Reading>,
 ): AsyncGenerator<Reading> {
+  // Addresses may hold a password.
+  const place = address.replaceAll(/\/\/[^/@\s]*@/g, "//");
   const { signal, log, retryMs = RETRY_MS } = context;
   let failures = 0;
   let incomplete = "";
@@ -28,8 +34,11 @@ export async function* follow(
         if (missing !== "" && missing !== incomplete)
           log.warn(`cannot read all of ${place}: ${missing}; keeping what is known of the rest`);
         incomplete = missing;
+        const begun = performance.now();
         yield reading;
         if (signal.aborted) return;
+        const cost = performance.now() - begun;
+        if (cost > CHEAP_MS) await pause(cost * (1 / WORK_SHARE - 1), signal);
       }
       throw new Error("the connection ended");
     } catch (error) {
@@ -49,7 +58,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
-/** A session that reads again after each interval. */
+/** A session that reads again after each interval, give or take a tenth, so that replicas do not ask in step. */
 export function poll(
   intervalMs: number,
   read: (signal: AbortSignal) => Promise<Reading>,
@@ -57,7 +66,7 @@ export function poll(
   return async function* (signal) {
     while (!signal.aborted) {
       yield await read(signal);
-      await pause(intervalMs, signal);
+      await pause(intervalMs * (0.9 + 0.2 * Math.random()), signal);
     }
   };
 }

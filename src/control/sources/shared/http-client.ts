@@ -73,7 +73,7 @@ export class HttpClient {
 
   /** Asks and reads the whole answer, whatever its status. Throws an Error when there is none. */
   async call(path: string, call: HttpCall): Promise<HttpReply> {
-    const signal = AbortSignal.any([call.signal, AbortSignal.timeout(call.timeoutMs)]);
+    const signal = AbortSignal.any([call.signal, AbortSignal.timeout(Math.ceil(call.timeoutMs))]);
     try {
       const response = await this.#open(path, call, signal);
       const chunks: Buffer[] = [];
@@ -175,7 +175,12 @@ export class HttpClient {
         : { host: hostname.replaceAll(/[[\]]/g, ""), port: port === "" ? undefined : port }),
     });
     request.on("response", resolve);
-    request.on("error", reject);
+    request.on("error", (error: NodeJS.ErrnoException) => {
+      // A kept connection that the server closed in this moment. All our calls only read, so asking again is safe.
+      const stale = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+      if (stale && !signal.aborted) resolve(this.#open(path, call, signal));
+      else reject(error);
+    });
     request.end(call.body);
     return promise;
   }

@@ -25,7 +25,11 @@ const podSchema = z.object({
       z.object({
         ports: z
           .array(
-            z.object({ name: z.string().nullish(), containerPort: z.int(), protocol: z.string().nullish() }),
+            z.object({
+              name: z.string().nullish(),
+              containerPort: z.int().min(1).max(65_535),
+              protocol: z.string().nullish(),
+            }),
           )
           .nullish(),
       }),

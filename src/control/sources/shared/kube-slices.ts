@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import type { Endpoint, EndpointHealth } from "../../model.ts";
 import type { KubeContent } from "./kube-mirror.ts";
@@ -37,11 +38,15 @@ const sliceSchema = z.object({
   }),
   addressType: z.enum(["IPv4", "IPv6", "FQDN"]),
   ports: nullable(
-    z.object({ name: z.string().nullish(), port: z.int().nullish(), protocol: z.string().nullish() }),
+    z.object({
+      name: z.string().nullish(),
+      port: z.int().min(1).max(65_535).nullish(),
+      protocol: z.string().nullish(),
+    }),
   ),
   endpoints: nullable(
     z.object({
-      addresses: z.array(z.string()),
+      addresses: z.array(z.string().min(1)),
       conditions,
       zone: z.string().nullish(),
       nodeName: z.string().nullish(),
@@ -59,6 +64,10 @@ export function readSlice(object: unknown, options: SliceOptions): KubeContent {
   }
   const { metadata, addressType, ports, endpoints } = parsed.data;
   const service = metadata.labels[SERVICE_LABEL];
+  if (addressType !== "FQDN") {
+    const odd = endpoints.flatMap(({ addresses }) => addresses).find((address) => isIP(address) === 0);
+    if (odd !== undefined) throw new Error(`"${odd}" is not an address`);
+  }
   if (service === undefined || addressType === "FQDN") return [];
   const named = options.name_label === "" ? undefined : metadata.labels[options.name_label];
   if (options.name_label !== "" && named === undefined) return [];
