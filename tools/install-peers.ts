@@ -15,6 +15,7 @@ const debianPackages: Record<string, string> = {
   h2load: "nghttp2-client",
   curl: "curl",
   etcd: "etcd-server",
+  dnsmasq: "dnsmasq-base",
 };
 
 /** Go module that each program is built from. */

@@ -25,6 +25,8 @@ export class WatchedSource {
 
   stop(): void {
     this.#stopping.abort();
+    // As a loop that is left does, so that what the source holds open is closed.
+    void this.#readings.return?.();
   }
 
   /** The next reading. Throws when none comes within 3 seconds. */
