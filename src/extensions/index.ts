@@ -4,6 +4,13 @@ import { lbPolicies } from "./lb/index.ts";
 import { fileAccessLog } from "./access-log/file-access-log.ts";
 import { stderrAccessLog, stdoutAccessLog } from "./access-log/standard-access-logs.ts";
 import { bufferFilter } from "./http/buffer.ts";
+import { basicAuth } from "./http/basic-auth.ts";
+import { cors } from "./http/cors.ts";
+import { csrf } from "./http/csrf.ts";
+import { fault } from "./http/fault.ts";
+import { healthCheck } from "./http/health-check.ts";
+import { localRatelimit } from "./http/local-ratelimit.ts";
+import { rbac } from "./http/rbac.ts";
 import { extAuthz } from "./http/ext-authz.ts";
 import { tlsInspector } from "./listener/tls-inspector.ts";
 import { transportSockets } from "./transport-socket/index.ts";
@@ -11,7 +18,18 @@ import { operators } from "./operator/index.ts";
 
 /** What Weft's proxy ships with. */
 export const extensions: Extensions = {
-  http: [bufferFilter, extAuthz, headerMutation],
+  http: [
+    basicAuth,
+    bufferFilter,
+    cors,
+    csrf,
+    extAuthz,
+    fault,
+    headerMutation,
+    healthCheck,
+    localRatelimit,
+    rbac,
+  ],
   network: [],
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],

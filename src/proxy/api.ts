@@ -157,6 +157,8 @@ export interface HttpFilterContext extends FactoryContext {
   /** "http.<stat_prefix>." of the connection manager. */
   readonly scope: StatScope;
   readonly calls: AsyncClient;
+  /** Whether the proxy drains: after /healthcheck/fail, before its end. */
+  readonly drainDecision: () => boolean;
   /** Compiles a text with %…% operators. Refuses with an Error that names what is wrong. */
   format(text: string): (info: StreamInfo) => string;
 }
@@ -202,6 +204,8 @@ export interface Route {
   readonly idleTimeout: number | undefined;
   /** How long this request's stream may last, in ms; 0 = no limit; undefined = the connection manager's. */
   streamDuration?(headers: HeaderMap): number | undefined;
+  /** Whether it forwards to a cluster: false for redirects and direct responses. */
+  readonly forwards?: boolean;
   /** Whether requests here may change to a protocol (lower case; "connect"); undefined = the connection manager's. */
   upgrade?(type: string): boolean | undefined;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;

@@ -1,16 +1,9 @@
-import { headerId, type HeaderId } from "../../http/header-name.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { HttpFilter, HttpFilterContext, HttpFilterDef, StreamInfo } from "../../proxy/api.ts";
+import { compileHeaderOption, type HeaderChange } from "./header-options.ts";
 
 type Mutation = Messages["envoy.config.common.mutation_rules.v3.HeaderMutation"];
-type Apply = (headers: HeaderMap, info: StreamInfo) => void;
-
-/** HeaderValueOption.HeaderAppendAction. */
-const APPEND = 0;
-const ADD_IF_ABSENT = 1;
-const OVERWRITE_OR_ADD = 2;
-const OVERWRITE_IF_EXISTS = 3;
 
 /** envoy.filters.http.header_mutation: changes request and response headers, one mutation after the other. */
 export const headerMutation: HttpFilterDef<"envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"> =
@@ -35,11 +28,11 @@ export const headerMutation: HttpFilterDef<"envoy.extensions.filters.http.header
   };
 
 class HeaderMutationFilter implements HttpFilter {
-  readonly #onRequest: readonly Apply[];
-  readonly #onResponse: readonly Apply[];
+  readonly #onRequest: readonly HeaderChange[];
+  readonly #onResponse: readonly HeaderChange[];
   readonly #info: StreamInfo;
 
-  constructor(onRequest: readonly Apply[], onResponse: readonly Apply[], info: StreamInfo) {
+  constructor(onRequest: readonly HeaderChange[], onResponse: readonly HeaderChange[], info: StreamInfo) {
     this.#onRequest = onRequest;
     this.#onResponse = onResponse;
     this.#info = info;
@@ -56,38 +49,13 @@ class HeaderMutationFilter implements HttpFilter {
   }
 }
 
-function compile(mutations: readonly Mutation[], context: HttpFilterContext): Apply[] {
+function compile(mutations: readonly Mutation[], context: HttpFilterContext): HeaderChange[] {
   return mutations.map(({ action }) => {
     if (action.case === "remove") {
       const name = action.value.toLowerCase();
       return (headers) => void headers.remove(name);
     }
-    if (action.case === "append") return compileAppend(action.value, context);
+    if (action.case === "append") return compileHeaderOption(action.value, "header_mutation", context.format);
     throw new Error(`header_mutation: ${action.case ?? "a mutation without an action"} is not supported`);
   });
-}
-
-function compileAppend(
-  option: Messages["envoy.config.core.v3.HeaderValueOption"],
-  context: HttpFilterContext,
-): Apply {
-  const name = (option.header?.key ?? "").toLowerCase();
-  if (name === "") throw new Error("header_mutation: append needs header.key");
-  const id = headerId(name);
-  const text = Buffer.from(option.header?.value ?? "", "utf8").toString("latin1");
-  const format = text.includes("%") ? context.format(text) : () => text;
-  const { appendAction: action, keepEmptyValue } = option;
-  return (headers, info) => {
-    const exists = id === 0 ? headers.has(name) : headers.hasId(id);
-    if ((action === ADD_IF_ABSENT && exists) || (action === OVERWRITE_IF_EXISTS && !exists)) return;
-    const value = format(info);
-    if (value === "" && !keepEmptyValue) return;
-    if (action === APPEND || action === ADD_IF_ABSENT) add(headers, id, name, value);
-    else if (action === OVERWRITE_OR_ADD || action === OVERWRITE_IF_EXISTS) headers.set(name, value);
-  };
-}
-
-function add(headers: HeaderMap, id: HeaderId, name: string, value: string): void {
-  if (id === 0) headers.add(name, value);
-  else headers.addId(id, value);
 }

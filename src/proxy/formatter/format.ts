@@ -1,4 +1,5 @@
 import type { FormatValue, Formatter, OperatorDef, StreamInfo } from "../api.ts";
+import { sortedJson } from "./sorted-json.ts";
 
 /** One piece of a format: literal text, or an operator. */
 export type FormatPart = string | { readonly get: Formatter; readonly maxLength: number | undefined };
@@ -84,6 +85,6 @@ export function createOperator(
 export function formatText(value: FormatValue, absent: string, maxLength: number | undefined): string {
   if (value === undefined) return absent;
   const text =
-    typeof value === "string" ? value : typeof value === "object" ? JSON.stringify(value) : String(value);
+    typeof value === "string" ? value : typeof value === "object" ? sortedJson(value) : String(value);
   return maxLength !== undefined && text.length > maxLength ? text.slice(0, maxLength) : text;
 }

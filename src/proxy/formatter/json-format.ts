@@ -1,5 +1,6 @@
 import type { OperatorDef, StreamInfo } from "../api.ts";
 import { formatText, parseFormat, type FormatOptions, type FormatPart } from "./format.ts";
+import { sortedJson } from "./sorted-json.ts";
 
 /** Appends the JSON of one node; undefined = leave the key out. */
 type JsonNode = (info: StreamInfo) => string | undefined;
@@ -50,7 +51,7 @@ function compileText(parts: readonly FormatPart[], omitEmpty: boolean): JsonNode
       const value = only.get(info);
       if (value === undefined) return omitEmpty ? undefined : "null";
       if (typeof value === "string") return JSON.stringify(formatText(value, "", only.maxLength));
-      return JSON.stringify(value);
+      return sortedJson(value);
     };
   }
   const absent = omitEmpty ? "" : "-";

@@ -42,10 +42,10 @@ export function grpcReplyHeaders(reply: LocalReply): HeaderMap {
   const headers = HeaderMap.acquire();
   headers.status = 200;
   if (reply.headers !== undefined) for (const [name, value] of reply.headers) headers.add(name, value);
+  reply.modify?.(headers);
   headers.setId(CONTENT_TYPE, "application/grpc");
   headers.setId(GRPC_STATUS, String(reply.grpcStatus ?? GRPC_STATUSES[reply.status] ?? 2));
   if (reply.body !== undefined && reply.body !== "") headers.setId(GRPC_MESSAGE, percentEncode(reply.body));
-  reply.modify?.(headers);
   return headers;
 }
 

@@ -34,6 +34,7 @@ export class RouteEntry implements Route {
   readonly clusterName: string;
   readonly action: RouteAction;
   readonly idleTimeout: number | undefined;
+  readonly forwards: boolean;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
   readonly hostRewrite: string;
   readonly matchedLength: number;
@@ -49,6 +50,7 @@ export class RouteEntry implements Route {
     this.clusterName = parts.clusterName;
     this.action = parts.action;
     this.idleTimeout = parts.action.kind === "forward" ? parts.action.idleTimeout : undefined;
+    this.forwards = parts.action.kind === "forward";
     this.metadata = parts.metadata;
     this.hostRewrite = parts.hostRewrite;
     this.matchedLength = parts.matchedLength;
