@@ -59,7 +59,7 @@ export function makeCertificate(options: TestCertificateOptions): TestCertificat
   const signature = der(0x03, Buffer.concat([Buffer.from([0]), sign("sha256", body, signer)]));
   const certificate = sequence(body, algorithm, signature).toString("base64");
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${certificate.replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${certificate.match(/.{1,64}/g)!.join("\n")}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
     subject,
     privateKey,

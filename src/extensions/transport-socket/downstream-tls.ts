@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext, type TLSSocket, type TlsOption
 import { constants } from "node:crypto";
 import { CertificateFacts } from "../../net/tls/certificate-facts.ts";
 import { checkPeer, type PeerPolicy } from "../../net/tls/check-peer.ts";
-import { ServerHandshakes, type HandshakeEnd } from "../../net/tls/server-handshakes.ts";
+import { ServerHandshakes, type HandshakeEnd, type TlsFailure } from "../../net/tls/server-handshakes.ts";
 import { TlsInfo } from "../../net/tls/tls-info.ts";
 import { tlsFailureText, verifyFailureText } from "../../net/tls/tls-error.ts";
 import { durationMs } from "../../proto/duration.ts";
@@ -102,7 +102,7 @@ class DownstreamTls implements ServerTransport {
     const defaults = { ...common, ...keyOptions(firstOfEachKind(keyPairs)) };
     if (others.length === 0)
       return {
-        handshakes: new ServerHandshakes(defaults, undefined, this.#context.connectTimeout),
+        handshakes: this.#handshakes(defaults, undefined),
         policy,
         local: new CertificateFacts(first!.leaf),
       };
@@ -117,10 +117,22 @@ class DownstreamTls implements ServerTransport {
       return pairs === undefined ? fallback : contextOf(pairs);
     };
     return {
-      handshakes: new ServerHandshakes(defaults, choose, this.#context.connectTimeout),
+      handshakes: this.#handshakes(defaults, choose),
       policy,
       local: undefined,
     };
+  }
+
+  #handshakes(
+    options: TlsOptions,
+    contextFor: ((serverName: string) => SecureContext) | undefined,
+  ): ServerHandshakes {
+    const { stats } = this;
+    return new ServerHandshakes(options, contextFor, this.#context.connectTimeout, (error, verdict) => {
+      if (error.code === ALERT_PEER_WITHOUT_CERTIFICATE) stats.failVerifyNoCert.inc();
+      else if (verdict !== "") stats.refused({ stat: "fail_verify_error", reason: verdict });
+      else if (error.code?.startsWith("ERR_SSL_") === true) stats.connectionError.inc();
+    });
   }
 
   #commonOptions(material: TlsMaterial, policy: PeerPolicy): TlsOptions {
@@ -192,11 +204,7 @@ class Handshake implements HandshakeEnd {
     this.#callbacks.onSecure(socket, tls);
   }
 
-  onFailed(error: Error & { code?: string }, timedOut: boolean, verdict: string): void {
-    const { stats } = this.#owner;
-    if (error.code === ALERT_PEER_WITHOUT_CERTIFICATE) stats.failVerifyNoCert.inc();
-    else if (verdict !== "") stats.refused({ stat: "fail_verify_error", reason: verdict });
-    else if (error.code?.startsWith("ERR_SSL_") === true) stats.connectionError.inc();
+  onFailed(error: TlsFailure, timedOut: boolean): void {
     this.#callbacks.onFailure(tlsFailureText(error), timedOut);
   }
 

@@ -51,7 +51,7 @@ function joinRecords(bytes: Buffer): { body: Buffer; complete: boolean } | "not-
     const end = at + RECORD_HEADER + length;
     const part = bytes.subarray(at + RECORD_HEADER, Math.min(end, bytes.length));
     body = body.length === 0 ? part : Buffer.concat([body, part]);
-    if (body[0] !== CLIENT_HELLO) return "not-tls";
+    if (body.length > 0 && body[0] !== CLIENT_HELLO) return "not-tls";
     // Whatever follows the message in the same flight (early data) is not looked at.
     if (body.length >= 4 && body.length >= 4 + body.readUIntBE(1, 3)) return { body, complete: true };
     if (end > bytes.length) return { body, complete: false };

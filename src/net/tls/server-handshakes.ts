@@ -3,12 +3,15 @@ import { chainVerdict } from "./client-handshake.ts";
 import type { Socket } from "node:net";
 import { createServer, type SecureContext, type Server, type TLSSocket, type TlsOptions } from "node:tls";
 
-/** How a handshake went; exactly one of these is called, once. */
+/** An error of node:tls. */
+export type TlsFailure = Error & { readonly code?: string };
+
+/** How a handshake went; at most one of these is called, once. */
 export interface HandshakeEnd {
   /** `verdict`: OpenSSL's code for the client's chain, "" when it is trusted. */
   onSecure(socket: TLSSocket, verdict: string): void;
-  /** `timedOut`: the handshake took too long. The socket is gone or goes by itself. */
-  onFailed(error: Error & { code?: string }, timedOut: boolean, verdict: string): void;
+  /** `timedOut`: the handshake took too long. The socket is gone or goes by itself. Not called when it just closed. */
+  onFailed(error: TlsFailure, timedOut: boolean): void;
 }
 
 /** Longest delay of a timer: handshakes without limit. */
@@ -27,11 +30,13 @@ export class ServerHandshakes {
    * @param options of the context that is used unless `contextFor` knows a better one
    * @param contextFor context by the server name that the client asks for
    * @param timeout milliseconds; 0 = no limit
+   * @param onFailed sees every handshake that fails, with OpenSSL's code for the client's chain ("" if it is fine)
    */
   constructor(
     options: TlsOptions,
     contextFor: ((serverName: string) => SecureContext | undefined) | undefined,
     timeout: number,
+    onFailed: (error: TlsFailure, verdict: string) => void,
   ) {
     this.#server = createServer({
       ...options,
@@ -44,9 +49,11 @@ export class ServerHandshakes {
     this.#server.on("secureConnection", (socket) => {
       this.#current.getStore()?.onSecure(socket, chainVerdict(socket));
     });
-    this.#server.on("tlsClientError", (error: Error & { code?: string }, socket) => {
+    this.#server.on("tlsClientError", (error: TlsFailure, socket) => {
       const timedOut = error.code === "ERR_TLS_HANDSHAKE_TIMEOUT";
-      this.#current.getStore()?.onFailed(error, timedOut, chainVerdict(socket));
+      onFailed(error, chainVerdict(socket));
+      // A socket that was refused for its chain reports that when it is closed, which is another context.
+      this.#current.getStore()?.onFailed(error, timedOut);
       socket.destroy();
     });
   }

@@ -15,8 +15,9 @@ export class TlsSessions {
   }
 
   /**
-   * Keeps a session that was made with `owner`'s settings. `once`: it is given out one time only (RFC 8446, C.4: tickets
-   * of TLS 1.3 should not be used again).
+   * Keeps a session that was made with `owner`'s settings. `once`: it is given out one time only, as long as there are
+   * others (RFC 8446, C.4, does not want tickets of TLS 1.3 used again, so that clients cannot be recognised; a proxy is
+   * recognised by its address, and servers may send no new ticket on a resumed connection).
    */
   put(session: Buffer, owner: unknown, once: boolean): void {
     if (this.#limit === 0) return;
@@ -28,7 +29,7 @@ export class TlsSessions {
   take(owner: unknown): Buffer | undefined {
     while (this.#sessions.length > 0 && this.#sessions[0]!.owner !== owner) this.#sessions.shift();
     const found = this.#sessions[0];
-    if (found?.once === true) this.#sessions.shift();
+    if (found?.once === true && this.#sessions.length > 1) this.#sessions.shift();
     return found?.session;
   }
 }
