@@ -13,7 +13,7 @@ async function realHello(servername: string, ALPNProtocols: string[] = []): Prom
   const { port } = server.address() as AddressInfo;
   const bytes = new Promise<Buffer>((resolve) => {
     server.once("connection", (socket) =>
-      socket.once("data", (data) => {
+      socket.once("data", (data: Buffer) => {
         resolve(data);
         socket.destroy();
       }),
