@@ -116,3 +116,22 @@ test("SourceState never empties a service without confirmation", () => {
     }),
   );
 });
+
+test("SourceState.apply() keeps endpoints that may be behind instances that make no sense", () => {
+  const state = new SourceState("s");
+  state.apply(reading({ users: [1, 2] }), 1);
+  const users = { endpoints: [endpoint(2), endpoint(3)], confirmed: true, unreadable: 1 };
+  const change = state.apply({ kind: "ok", services: new Map([["users", users]]) }, 2);
+  assert.deepEqual(ports(state, "users"), [1, 2, 3]);
+  assert.match(change.begun[0]!.reason, /1 of 2 endpoints vanished, and 1 instances make no sense/);
+  state.expire(2 + defaultHoldOptions.partialHoldMs);
+  assert.deepEqual(ports(state, "users"), [2, 3]);
+  state.apply({ kind: "ok", services: new Map([["users", users]]) }, 3);
+  assert.equal(state.holds.length, 0, "what is known is there");
+});
+
+test("SourceState.apply() tells what could not be read of a source that was", () => {
+  const state = new SourceState("s");
+  state.apply({ kind: "ok", services: new Map(), incomplete: "users: HTTP 500" }, 5);
+  assert.deepEqual(state.health, { lastAttempt: 5, lastSuccess: 5, error: "users: HTTP 500" });
+});

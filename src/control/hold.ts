@@ -173,13 +173,13 @@ function doubtOf(
     const limitMs = known.length === 0 ? options.forgetMs : options.maxHoldMs;
     return { reason: "the service vanished from its source", limitMs };
   }
-  if (known.length === 0 || reported.confirmed) return undefined;
+  const unreadable = reported.unreadable ?? 0;
+  if (known.length === 0 || (reported.confirmed && unreadable === 0)) return undefined;
   if (reported.endpoints.length === 0) {
     return { reason: "all endpoints vanished at once", limitMs: options.maxHoldMs };
   }
   const present = new Set(reported.endpoints.map(endpointAddress));
   const lost = known.filter((endpoint) => !present.has(endpointAddress(endpoint))).length;
-  const unreadable = reported.unreadable ?? 0;
   if (lost > 0 && unreadable > 0) {
     return {
       reason: `${lost} of ${known.length} endpoints vanished, and ${unreadable} instances make no sense`,

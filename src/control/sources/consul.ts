@@ -6,6 +6,7 @@ import { blockingServices } from "./shared/blocking-services.ts";
 import { follow } from "./shared/follow.ts";
 import { HostAddresses } from "./shared/host-addresses.ts";
 import { HttpClient, tlsOptions } from "./shared/http-client.ts";
+import { Parts } from "./shared/parts.ts";
 import { readItems } from "./shared/read-items.ts";
 import { secretOf } from "./shared/secret.ts";
 import { ServiceMap } from "./shared/service-map.ts";
@@ -98,6 +99,7 @@ export const consulSource = defineSource({
   watch(options, context) {
     const warn = warnOnce(context.log);
     const hosts = new HostAddresses(warn);
+    const parts = new Parts();
     const query = new URLSearchParams({
       ...(options.dc !== "" && { dc: options.dc }),
       ...(options.namespace !== "" && { ns: options.namespace }),
@@ -120,6 +122,7 @@ export const consulSource = defineSource({
         {
           indexHeader: "x-consul-index",
           listPath: `/v1/catalog/services?${query}`,
+          parts,
           connections: options.connections,
           timeoutMs: options.timeout,
           retryMs: context.retryMs ?? 500,

@@ -5,6 +5,7 @@ import { blockingServices } from "./shared/blocking-services.ts";
 import { follow } from "./shared/follow.ts";
 import { HostAddresses } from "./shared/host-addresses.ts";
 import { HttpClient, tlsOptions } from "./shared/http-client.ts";
+import { Parts } from "./shared/parts.ts";
 import { readItems } from "./shared/read-items.ts";
 import { secretOf } from "./shared/secret.ts";
 import { ServiceMap } from "./shared/service-map.ts";
@@ -64,6 +65,7 @@ export const nomadSource = defineSource({
   watch(options, context) {
     const warn = warnOnce(context.log);
     const hosts = new HostAddresses(warn);
+    const parts = new Parts();
     const common = {
       ...(options.region !== "" && { region: options.region }),
       ...(options.stale && { stale: "" }),
@@ -84,6 +86,7 @@ export const nomadSource = defineSource({
         {
           indexHeader: "x-nomad-index",
           listPath: `/v1/services?${queryOf(options.namespace)}`,
+          parts,
           connections: options.connections,
           timeoutMs: options.timeout,
           retryMs: context.retryMs ?? 500,

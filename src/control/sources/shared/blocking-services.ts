@@ -21,6 +21,8 @@ export interface BlockingProtocol {
   readonly connections: number;
   readonly timeoutMs: number;
   readonly retryMs: number;
+  /** What is known, for longer than one session. */
+  readonly parts: Parts;
 }
 
 interface Answer {
@@ -56,7 +58,7 @@ class ServiceWatch {
   readonly #client: HttpClient;
   readonly #protocol: BlockingProtocol;
   readonly #signal: AbortSignal;
-  readonly #parts = new Parts();
+  readonly #parts: Parts;
   readonly #pulse = new Pulse();
   readonly #slots: Slots;
   readonly #running = new Map<string, { path: string; stop: AbortController }>();
@@ -72,6 +74,7 @@ class ServiceWatch {
     this.#client = client;
     this.#protocol = protocol;
     this.#signal = signal;
+    this.#parts = protocol.parts;
     this.#slots = new Slots(Math.max(1, protocol.connections - 1));
   }
 
