@@ -80,7 +80,7 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
   }
 
   onBytes(bytes: Buffer, start: number, end: number): void {
-    this.#config.stats.counters.downstream_cx_rx_bytes_total.add(end - start);
+    this.#config.stats.cxRxBytes.add(end - start);
     if (!this.#closing) this.#codec.feed(bytes, start, end);
   }
 

@@ -83,9 +83,9 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     info.downstreamRemoteIp = owner.info.directRemoteIp;
     this.#codec = codec;
     this.#owner = owner;
-    stats.counters.downstream_rq_total.inc();
-    stats.counters.downstream_rq_http1_total.inc();
-    stats.gauges.downstream_rq_active.inc();
+    stats.rqTotal.inc();
+    stats.rqHttp1Total.inc();
+    stats.rqActive.inc();
     this.#timers.begin(now);
   }
 
@@ -471,7 +471,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     info.wireBytesReceived = codec.wireBytesReceived;
     info.wireBytesSent = codec.wireBytesSent;
     this.#timers.end();
-    stats.gauges.downstream_rq_active.dec();
+    stats.rqActive.dec();
     if (this.#tunnel) stats.gauges.downstream_cx_upgrades_active.dec();
     stats.rqTime.record(info.end - info.start);
     if (this.#filtersCreated) this.#endFilters();
