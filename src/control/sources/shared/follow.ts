@@ -55,7 +55,7 @@ export async function* follow(
 
 /** Waits, or less when the signal ends it. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {});
+  await sleep(Math.max(0, ms), undefined, { signal }).catch(() => {});
 }
 
 /** A session that reads again after each interval, give or take a tenth, so that replicas do not ask in step. */
