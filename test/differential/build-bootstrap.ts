@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Case } from "./case.ts";
+import { pemText } from "./certificates.ts";
 
 /** What a case's configuration refers to: ports of its upstreams by name, and its access log. */
 export interface CaseEnvironment {
@@ -58,7 +59,8 @@ export function buildBootstrap(
 
 /** Replaces `<case>`, `<log>` (the file of the access log), `<file:name>`, `<cluster>` and `<upstream:port>` in a text. */
 export function expandText(text: string, entry: Case, environment: CaseEnvironment): string {
-  const named = text.replaceAll(/<file:([a-z0-9._-]+)>/g, (_all, name: string) =>
+  const pem = text.replaceAll(/<pem:([a-z-]+)>/g, (whole, name: string) => pemText(name) ?? whole);
+  const named = pem.replaceAll(/<file:([a-z0-9._-]+)>/g, (_all, name: string) =>
     join(environment.folder, name),
   );
   return named.replaceAll(/<([a-z0-9_-]+)(:port)?>/g, (whole, name: string, port: string | undefined) => {
@@ -94,9 +96,36 @@ function listenerOf(entry: Case, environment: CaseEnvironment): Json[] {
   const defaults: Json = {
     name: entry.id,
     address: address(0),
-    filter_chains: [{ filters: [hcmOf(entry, environment)] }],
+    filter_chains: [{ filters: [hcmOf(entry, environment)], ...tlsOf(entry) }],
+    ...(entry.tls?.match !== undefined && { listener_filters: [TLS_INSPECTOR] }),
   };
   return [expand(merge(defaults, entry.listener), entry, environment) as Json];
+}
+
+const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
+const TLS_INSPECTOR: Json = {
+  name: "tls_inspector",
+  typed_config: {
+    "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+  },
+};
+
+/** What a filter chain with TLS has besides its filters. */
+function tlsOf({ tls }: Case): Json {
+  if (tls === undefined) return {};
+  const pair = {
+    certificate_chain: { inline_string: "<pem:server>" },
+    private_key: { inline_string: "<pem:server-key>" },
+  };
+  const typed_config = {
+    "@type": `${TLS}.DownstreamTlsContext`,
+    ...tls.context,
+    common_tls_context: { tls_certificates: [pair], ...tls.common },
+  };
+  return {
+    transport_socket: { name: "tls", typed_config },
+    ...(tls.match !== undefined && { filter_chain_match: tls.match }),
+  };
 }
 
 function hcmOf(entry: Case, environment: CaseEnvironment): Json {

@@ -13,6 +13,17 @@ const anyObject = z.record(z.string(), z.unknown());
 const step = z.strictObject({
   /** Connection that the step uses; opened when first named. */
   conn: z.string().default("c"),
+  /** How the connection is secured when the step opens it, in cases with `tls`; `plaintext: true`: not at all. */
+  tls: z
+    .strictObject({
+      server_name: z.string().optional(),
+      alpn: z.array(z.string()).default([]),
+      version: z.enum(["TLSv1.2", "TLSv1.3"]).optional(),
+      /** Name of a certificate of certificates.ts to show. */
+      certificate: z.string().optional(),
+      plaintext: z.boolean().default(false),
+    })
+    .prefault({}),
   get: z.string().optional(),
   request: z.strictObject({ method: z.string(), path: z.string(), body: longText.optional() }).optional(),
   /** Header lines of `get` and `request`; `host: test` is put first unless one is given. */
@@ -82,6 +93,16 @@ const schema = z.strictObject({
   vhosts: z.array(anyObject).optional(),
   route_config: anyObject.default({}),
   filters: z.array(anyObject).default([]),
+  /** Puts TLS on the listener. Texts may hold `<pem:server>`, `<pem:server-key>`, …, see certificates.ts. */
+  tls: z
+    .strictObject({
+      /** Of the DownstreamTlsContext, and of its common_tls_context. */
+      context: anyObject.default({}),
+      common: anyObject.default({}),
+      /** filter_chain_match; a tls_inspector comes with it. */
+      match: anyObject.optional(),
+    })
+    .optional(),
   /** null: no static listener; the case brings its own, of the name `<case>`, through its files. */
   listener: anyObject.nullable().default({}),
   /** Files by name, written before the start as JSON (or as they are, when text); `<file:name>` is a file's path. */

@@ -5,6 +5,7 @@ import { headerValue, readHttpMessage, statusOf } from "../../src/testing/read-h
 import type { HttpMessage } from "../../src/testing/read-http.ts";
 import type { RunningProxy } from "../../src/testing/start-proxy.ts";
 import { TcpClient } from "../../src/testing/tcp-client.ts";
+import { connectTls } from "./certificates.ts";
 import { expandText, fileText } from "./build-bootstrap.ts";
 import type { CaseEnvironment } from "./build-bootstrap.ts";
 import type { Case, Step } from "./case.ts";
@@ -68,7 +69,7 @@ export async function play(
         await replaceFile(step.write, entry, proxy, environment);
         continue;
       }
-      const connection = connections.get(step.conn) ?? (await open(port, entry));
+      const connection = connections.get(step.conn) ?? (await open(port, entry, step));
       connections.set(step.conn, connection);
       for (let i = 0; i < step.times; i++) await playStep(step, connection, notes);
     }
@@ -92,10 +93,12 @@ export async function play(
   }
 }
 
-async function open(port: number, entry: Case): Promise<OpenConnection> {
+async function open(port: number, entry: Case, step: Step): Promise<OpenConnection> {
   const alone = new Set(entry.steps.map((step) => step.conn)).size === 1;
   const total = alone && entry.expect.status !== undefined ? [entry.expect.status].flat().length : undefined;
-  return { client: await TcpClient.connect(port), sent: "", expected: 0, total };
+  const secure = entry.tls !== undefined && !step.tls.plaintext;
+  const client = secure ? await connectTls(port, step.tls) : await TcpClient.connect(port);
+  return { client, sent: "", expected: 0, total };
 }
 
 async function playStep(step: Step, connection: OpenConnection, notes: string[]): Promise<void> {

@@ -96,7 +96,9 @@ function keyPair(config: TlsCertificate, name: string): KeyPair {
     });
   }
   if (!leaf.checkPrivateKey(key))
-    throw new Error(`Failed to load private key from ${keyData.path}, Cause: KEY_VALUES_MISMATCH`);
+    throw new Error(
+      `Failed to load private key from ${keyData.path}, Cause: error:0b000074:X.509 certificate routines:OPENSSL_internal:KEY_VALUES_MISMATCH`,
+    );
   const bits = leaf.publicKey.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < LEAST_RSA_BITS)
     throw new Error(

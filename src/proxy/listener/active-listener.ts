@@ -239,8 +239,7 @@ export class ActiveListener {
     socket.on("error", () => {});
     transport.accept(socket, {
       onSecure: (secure, tls) => {
-        const serverName = tls.serverName === "" ? facts.serverName : tls.serverName;
-        const info = { ...known, requestedServerName: serverName, tls: true, tlsInfo: tls };
+        const info = { ...known, tls: true, tlsInfo: tls };
         this.#serve(secure, chain, info, tls, socket);
       },
       onFailure: (_reason, timedOut) => {

@@ -1,0 +1,52 @@
+import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { makeCertificate, type TestCertificate } from "../../src/testing/certs.ts";
+import { TcpClient } from "../../src/testing/tcp-client.ts";
+import type { Step } from "./case.ts";
+
+let made: Record<string, TestCertificate> | undefined;
+
+/** Certificates that cases name: the same for both proxies, other ones in each run. */
+export function certificates(): Record<string, TestCertificate> {
+  if (made !== undefined) return made;
+  const ca = makeCertificate({ name: "Case CA", ca: true });
+  made = {
+    ca,
+    server: makeCertificate({ name: "server", names: ["DNS:a.example", "DNS:*.wild.example"], issuer: ca }),
+    other: makeCertificate({ name: "other", names: ["DNS:b.example"], issuer: ca }),
+    client: makeCertificate({
+      name: "client",
+      names: ["URI:spiffe://td/client", "DNS:client.local"],
+      issuer: ca,
+    }),
+    stranger: makeCertificate({ name: "stranger", names: ["URI:spiffe://td/client"] }),
+  };
+  return made;
+}
+
+/** Text of `<pem:name>` and `<pem:name-key>`; undefined if there is no such certificate. */
+export function pemText(name: string): string | undefined {
+  const key = name.endsWith("-key");
+  const found = certificates()[key ? name.slice(0, -4) : name];
+  return key ? found?.key : found?.cert;
+}
+
+/** Opens a TLS connection. One whose handshake fails is a connection that ended. */
+export async function connectTls(port: number, options: NonNullable<Step["tls"]>): Promise<TcpClient> {
+  const identity = options.certificate === undefined ? undefined : certificates()[options.certificate];
+  const settings: ConnectionOptions = {
+    port,
+    host: "127.0.0.1",
+    rejectUnauthorized: false,
+    ...(options.server_name !== undefined && { servername: options.server_name }),
+    ...(options.alpn.length > 0 && { ALPNProtocols: options.alpn }),
+    ...(options.version !== undefined && { minVersion: options.version, maxVersion: options.version }),
+    ...(identity !== undefined && { cert: identity.cert, key: identity.key }),
+  };
+  const socket: TLSSocket = connect(settings);
+  const client = new TcpClient(socket);
+  await new Promise<void>((resolve) => {
+    socket.once("secureConnect", resolve);
+    socket.once("close", () => resolve());
+  });
+  return client;
+}
