@@ -12,8 +12,12 @@ execFileSync(process.execPath, [join(root, "tools/build.ts")], { stdio: "inherit
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown>;
-for (const file of manifest["files"] as string[]) cpSync(join(root, file), join(work, file), { recursive: true });
+for (const file of manifest["files"] as string[])
+  cpSync(join(root, file), join(work, file), { recursive: true });
 for (const field of ["optionalDependencies", "devDependencies", "scripts"]) delete manifest[field];
 writeFileSync(join(work, "package.json"), JSON.stringify(manifest, null, 2) + "\n");
-const name = execFileSync("npm", ["pack", "--silent", "--pack-destination", target], { cwd: work, encoding: "utf8" }).trim();
+const name = execFileSync("npm", ["pack", "--silent", "--pack-destination", target], {
+  cwd: work,
+  encoding: "utf8",
+}).trim();
 console.log(join(target, name));

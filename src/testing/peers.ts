@@ -4,7 +4,17 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 
 /** A program that tests compare with or drive; `weft` is this repository's own command. */
-export type PeerName = "envoy" | "nginx" | "haproxy" | "wrk" | "h2load" | "curl" | "h2spec" | "etcd" | "dnsmasq" | "weft";
+export type PeerName =
+  | "envoy"
+  | "nginx"
+  | "haproxy"
+  | "wrk"
+  | "h2load"
+  | "curl"
+  | "h2spec"
+  | "etcd"
+  | "dnsmasq"
+  | "weft";
 
 const root = join(import.meta.dirname, "../..");
 

@@ -124,7 +124,11 @@ describe("checkCluster()", () => {
       },
       /Didn't find a registered implementation for name: 'x'/,
     ],
-    ["unknown transport sockets", { transport_socket: { name: "x" } }, /transport_socket .x.: typed_config must be set/],
+    [
+      "unknown transport sockets",
+      { transport_socket: { name: "x" } },
+      /transport_socket .x.: typed_config must be set/,
+    ],
     [
       "underscores",
       { common_http_protocol_options: { headers_with_underscores_action: "DROP_HEADER" } },
