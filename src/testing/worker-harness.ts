@@ -61,8 +61,8 @@ export class WorkerHarness {
     return this.runtime.listeners.addresses(message.name)[0]!.port;
   }
 
-  /** Adds a cluster with endpoints on 127.0.0.1. */
-  cluster(yaml: string, ports: readonly number[]): void {
+  /** Adds a cluster with endpoints on 127.0.0.1; returns these. */
+  cluster(yaml: string, ports: readonly number[]): readonly HostSpec[] {
     const { message } = loadOrThrow("envoy.config.cluster.v3.Cluster", yaml, { file: "cluster.yaml" });
     this.send({
       kind: "cluster",
@@ -72,6 +72,7 @@ export class WorkerHarness {
     });
     const hosts = ports.map((port) => hostSpec(this.#hosts++, port));
     this.send({ kind: "hosts", cluster: message.name, hosts, overprovisioning: 140 });
+    return hosts;
   }
 
   send(message: ToWorker): void {

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { connect as connectTcp, type AddressInfo, type Socket } from "node:net";
 import { after, describe, it } from "node:test";
 import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
+import { create, encode } from "../../proto/registry.ts";
 import { makeCertificate } from "../../testing/certs.ts";
 import { waitUntil } from "../../testing/wait-until.ts";
+import type { HostSpec } from "../../proxy/link.ts";
 import { WorkerHarness } from "../../testing/worker-harness.ts";
 
 const harnesses: WorkerHarness[] = [];
@@ -53,10 +55,10 @@ async function proxy(
   port: number,
   tls: object,
   cluster: object = {},
-): Promise<{ port: number; harness: WorkerHarness }> {
+): Promise<{ port: number; harness: WorkerHarness; hosts: readonly HostSpec[] }> {
   const harness = new WorkerHarness();
   harnesses.push(harness);
-  harness.cluster(
+  const hosts = harness.cluster(
     JSON.stringify({
       name: "up",
       type: "STATIC",
@@ -101,6 +103,7 @@ async function proxy(
   const filters = [{ name: "hcm", typed_config }];
   return {
     harness,
+    hosts,
     port: await harness.listen(JSON.stringify({ name: "l", address, filter_chains: [{ filters }] })),
   };
 }
@@ -217,6 +220,40 @@ describe("upstreamTls", () => {
     assert.match(await ask(port, "/", "c.example"), /verify_SAN_list/);
     assert.match(await ask(port, "/", "127.0.0.1"), /TLSv1\.2 - /);
     await waitUntil("stats", () => harness.stat("cluster.up.upstream_cx_total") === 4);
+  });
+
+  it("chooses the transport socket by endpoint metadata", async () => {
+    const up = await host();
+    const tls = {
+      "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+    };
+    const raw = { "@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" };
+    const { port, harness, hosts } = await proxy(
+      up,
+      {},
+      {
+        transport_socket: undefined,
+        transport_socket_matches: [
+          {
+            name: "secure",
+            match: { mtls: true },
+            transport_socket: { name: "tls", typed_config: { ...tls, sni: "matched.example" } },
+          },
+          { name: "rest", match: {}, transport_socket: { name: "raw", typed_config: raw } },
+        ],
+      },
+    );
+    // Plaintext at first: the host of the harness has no metadata.
+    assert.match(await ask(port), /^HTTP\/1\.1 503 /);
+    const metadata = encode(
+      "envoy.config.core.v3.Metadata",
+      create("envoy.config.core.v3.Metadata", {
+        filterMetadata: { "envoy.transport_socket_match": { mtls: true } },
+      }),
+    );
+    const secure = hosts.map((each) => ({ ...each, metadata }));
+    harness.send({ kind: "hosts", cluster: "up", hosts: secure, overprovisioning: 140 });
+    assert.match(await ask(port), /TLSv1\.2 matched\.example /);
   });
 
   it("counts the handshake as part of the connection's timeout", async () => {
