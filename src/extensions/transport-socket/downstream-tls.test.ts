@@ -359,6 +359,15 @@ describe("downstreamTls", () => {
       },
     });
     assert.match((await ask(port, { cert: client.cert, key: client.key })).text, /200 OK/);
+    const strict = {
+      name: "trust",
+      validation_context: { trusted_ca: inline(ca.cert), max_verify_depth: 1 },
+    };
+    writeFileSync(path, JSON.stringify({ resources: [resources[0], { "@type": TYPE, ...strict }] }));
+    await assert.rejects(
+      listen({ common: { validation_context_sds_secret_config: sds("trust") } }),
+      /secret "trust" in .*: field "max_verify_depth" .* is not supported/,
+    );
     await assert.rejects(
       listen({
         common: {

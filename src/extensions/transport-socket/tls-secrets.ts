@@ -4,6 +4,8 @@ import { dirname } from "node:path";
 import { LoadError, loadMessage } from "../../proto/load.ts";
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { reportUnsupported } from "../../proto/unsupported.ts";
+import { tlsLedger } from "./tls-ledger.ts";
 import { loadData, pathOf, type LoadedData } from "./data-source.ts";
 
 type CommonTlsContext = Messages["envoy.extensions.transport_sockets.tls.v3.CommonTlsContext"];
@@ -195,6 +197,9 @@ function secretOf(sds: SdsConfig, watched: Set<string>): Secret {
     .map((any) => unpackAs(any, SECRET));
   const found = secrets.find(({ name }) => name === sds.name);
   if (found === undefined) throw new Error(`secret "${sds.name}" is not in ${path}`);
+  // A check of the peer that is asked for but not made would let anybody in.
+  const [unsupported] = reportUnsupported(found, [tlsLedger]);
+  if (unsupported !== undefined) throw new Error(`secret "${sds.name}" in ${path}: ${unsupported.message}`);
   return found;
 }
 
