@@ -1,6 +1,12 @@
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import type { AccessLogContext, AccessLogSink, NetworkFilterContext } from "../api.ts";
+import type {
+  AccessLogContext,
+  AccessLogSink,
+  FactoryContext,
+  NetworkFilterContext,
+  StreamInfo,
+} from "../api.ts";
 import { compileFormat } from "../formatter/format.ts";
 import { DEFAULT_ACCESS_LOG_FORMAT } from "../formatter/default-format.ts";
 import { compileJsonFormat } from "../formatter/json-format.ts";
@@ -24,6 +30,19 @@ export function compileAccessLogs(list: readonly Config[], context: NetworkFilte
     filter: config.filter === undefined ? undefined : compileAccessLogFilter(config.filter, context),
     sink: createSink(config, logContext, context),
   }));
+}
+
+/** Logs a finished request everywhere. An operator or sink that throws costs its line, not the thread. */
+export function writeAccessLogs(logs: readonly AccessLog[], info: StreamInfo, context: FactoryContext): void {
+  for (let i = 0; i < logs.length; i++) {
+    const { filter, sink } = logs[i]!;
+    try {
+      if (filter === undefined || filter(info)) sink.log(info);
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      context.logger("misc").error(`Cannot write an access log line: ${text}`);
+    }
+  }
 }
 
 function createSink(

@@ -2,6 +2,7 @@ import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import type { CodecError, CodecStream, ResetReason, StreamHandler } from "../../http/stream.ts";
 import type { HttpFilter, LocalReply, Route } from "../api.ts";
+import { writeAccessLogs } from "../access-log/access-log.ts";
 import { ResponseFlag } from "../response-flags.ts";
 import { StreamInfo } from "../stream-info.ts";
 import { discardHandler } from "./discard-handler.ts";
@@ -475,10 +476,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     if (this.#tunnel) stats.gauges.downstream_cx_upgrades_active.dec();
     stats.rqTime.record(info.end - info.start);
     if (this.#filtersCreated) this.#endFilters();
-    for (let i = 0; i < accessLogs.length; i++) {
-      const log = accessLogs[i]!;
-      if (log.filter === undefined || log.filter(info)) log.sink.log(info);
-    }
+    writeAccessLogs(accessLogs, info, context);
     codec.handler = discardHandler;
     owner.onStreamDone(this);
   }
