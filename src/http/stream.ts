@@ -84,6 +84,11 @@ export interface TurnWriter {
   flush(): void;
 }
 
+/** Something to do when nothing of a turn is on the call stack any more. */
+export interface Deferred {
+  runDeferred(): void;
+}
+
 /** Where a codec writes. Implemented by net/connection.ts; a test can pass an array. */
 export interface ByteSink {
   /** Queues latin1 text. Written at the end of the turn, together with what else is queued. */
@@ -95,6 +100,8 @@ export interface ByteSink {
   writeBytes(bytes: Buffer): boolean;
   /** Asks for one `writer.flush()` before this turn's write. Without it a codec writes at the end of each call. */
   atTurnEnd?(writer: TurnWriter): void;
+  /** Runs `work` when this turn's callers have returned and its bytes are written. Without it a codec goes on at once. */
+  afterTurn?(work: Deferred): void;
   /** Stops reading from the peer. Counted: as many resumes as pauses are needed. */
   pauseReading(): void;
   resumeReading(): void;

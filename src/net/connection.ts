@@ -1,7 +1,7 @@
 import { connect as netConnect, type NetConnectOpts, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { latin1 } from "../base/latin1.ts";
-import { COPIED_WRITE, type ByteSink, type TurnWriter } from "../http/stream.ts";
+import { COPIED_WRITE, type ByteSink, type Deferred, type TurnWriter } from "../http/stream.ts";
 import { READ_BUFFER_SIZE, type NetContext } from "./net-context.ts";
 import { tlsFailureText } from "./tls/tls-error.ts";
 import type { TlsInfo } from "./tls/tls-info.ts";
@@ -166,6 +166,10 @@ export class Connection implements ByteSink, Flushable {
     if (this.#closed || this.#ended) return;
     this.#writer = writer;
     this.#mark();
+  }
+
+  afterTurn(work: Deferred): void {
+    this.#context.turn.defer(work);
   }
 
   /** Writes what is queued now. Called at the end of the turn; call it only to be earlier than that. */

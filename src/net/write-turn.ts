@@ -1,11 +1,8 @@
+import type { Deferred } from "../http/stream.ts";
+
 /** Something that has bytes queued for this turn of the event loop. */
 export interface Flushable {
   flush(): void;
-}
-
-/** Something to do when nothing of this turn is on the call stack any more. */
-export interface Deferred {
-  runDeferred(): void;
 }
 
 /**
@@ -63,6 +60,16 @@ export class WriteTurn {
   }
 
   #finish(): void {
+    // Deferred work may write and defer again; that still belongs to this turn.
+    this.#inside++;
+    do {
+      this.#flushAll();
+      this.#runDeferred();
+    } while (this.#dirtyCount > 0);
+    this.#inside--;
+  }
+
+  #flushAll(): void {
     while (this.#dirtyCount > 0) {
       const batch = this.#dirty;
       const count = this.#dirtyCount;
@@ -75,16 +82,20 @@ export class WriteTurn {
         connection.flush();
       }
     }
-    if (this.#deferredCount === 0) return;
-    const work = this.#deferred;
-    const count = this.#deferredCount;
-    this.#deferred = this.#running;
-    this.#deferredCount = 0;
-    this.#running = work;
-    for (let i = 0; i < count; i++) {
-      const each = work[i]!;
-      work[i] = undefined;
-      each.runDeferred();
+  }
+
+  #runDeferred(): void {
+    while (this.#deferredCount > 0) {
+      const work = this.#deferred;
+      const count = this.#deferredCount;
+      this.#deferred = this.#running;
+      this.#deferredCount = 0;
+      this.#running = work;
+      for (let i = 0; i < count; i++) {
+        const each = work[i]!;
+        work[i] = undefined;
+        each.runDeferred();
+      }
     }
   }
 }

@@ -1,7 +1,7 @@
 import { latin1 } from "../../base/latin1.ts";
 import type { HeaderCase } from "../header-case.ts";
 import { HeaderMap } from "../header-map.ts";
-import type { ByteSink, CodecError, ServerCodec, ServerCodecHandler } from "../stream.ts";
+import type { ByteSink, CodecError, Deferred, ServerCodec, ServerCodecHandler } from "../stream.ts";
 import { bodyFraming } from "./body-framing.ts";
 import { BodyReader } from "./body-reader.ts";
 import { CR, LF, TOKEN } from "./characters.ts";
@@ -42,7 +42,7 @@ const SURPLUS_LIMIT = 65_536;
  * The server side of an HTTP/1.1 connection (RFC 9112), with the leniency and the refusals of Envoy's codec. Requests are
  * taken one at a time: pipelined ones wait as bytes.
  */
-export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
+export class H1ServerCodec implements ServerCodec, ServerStreamOwner, Deferred {
   readonly protocol = "HTTP/1.1";
   readonly enableTrailers: boolean;
   readonly headerCase: HeaderCase | undefined;
@@ -127,7 +127,14 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner {
       return;
     }
     this.#phase = HEAD;
-    this.#runHeld();
+    if (this.#held.length === 0) return;
+    // The upstream connection of this exchange is free only when its callers have returned; the next request may want it.
+    if (this.#sink.afterTurn === undefined) this.#runHeld();
+    else this.#sink.afterTurn(this);
+  }
+
+  runDeferred(): void {
+    if (this.#phase === HEAD) this.#runHeld();
   }
 
   streamReset(stream: H1ServerStream): void {

@@ -1,4 +1,4 @@
-import type { Deferred } from "../../net/write-turn.ts";
+import type { Deferred } from "../../http/stream.ts";
 import type { HcmConfig } from "./hcm-config.ts";
 import { HcmStream } from "./hcm-stream.ts";
 
