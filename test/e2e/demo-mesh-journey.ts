@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { renameSync } from "node:fs";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitUntil } from "../../src/testing/wait-until.ts";
@@ -134,6 +136,13 @@ async function killShared(mesh: DemoMesh): Promise<void> {
   await sleep(2000);
   await mesh.weft("start", "registry");
   await sleep(2000);
+  // The thread that reads the token store dies, while the store itself is out of reach.
+  const health = /health ([\d.:]+)/.exec((await mesh.part("auth")).about)![1]!;
+  const store = join(mesh.dataDir, "auth.db");
+  renameSync(store, `${store}.away`);
+  assert.equal((await fetch(`http://${health}/reader/restart`, { method: "POST" })).status, 202);
+  await sleep(1500);
+  renameSync(`${store}.away`, store);
   const { total, failures } = await load.stop();
   assert.deepEqual(failures.slice(0, 5), [], `${failures.length} of ${total} requests failed`);
   const after = (await mesh.endpoints((await mesh.admins()).get("edge")!, "users")).sort();

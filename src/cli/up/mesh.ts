@@ -62,7 +62,9 @@ export class Mesh {
     const { host, port } = options.config.edge;
     this.#shared = {
       registry: part("registry", plan.registryCommand(), "service registry", registry),
-      auth: options.config.auth.enabled ? part("auth", plan.authCommand(), "auth service", auth) : undefined,
+      auth: options.config.auth.enabled
+        ? part("auth", plan.authCommand(), `auth service (health 127.0.0.1:${plan.places.authAdmin})`, auth)
+        : undefined,
       control: part("control", plan.controlCommand(), "control plane (API)", api),
       edge: new Part(
         {
