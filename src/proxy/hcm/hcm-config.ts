@@ -1,10 +1,12 @@
 import { Cidr, parseIp } from "../../base/cidr.ts";
 import type { H1ServerOptions } from "../../http/h1/options.ts";
+import { DEFAULT_H2_SERVER_OPTIONS, type H2ServerOptions } from "../../http/h2/options.ts";
 import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { HttpFilterFactory, NetworkFilterContext } from "../api.ts";
 import { compileAccessLogs, type AccessLog } from "../access-log/access-log.ts";
 import { compileHeaderKeyFormat } from "../header-key-format.ts";
+import { compileHttp2Options } from "../http2-options.ts";
 import { compileClientCertHeader, type ClientCertHeader } from "./client-cert-header.ts";
 import { compileFilters } from "./filters.ts";
 import { HcmStats } from "./hcm-stats.ts";
@@ -28,7 +30,9 @@ export interface FilterEntry {
 export interface HcmConfig {
   readonly context: NetworkFilterContext;
   readonly stats: HcmStats;
+  readonly codecType: "auto" | "http1" | "http2";
   readonly codec: H1ServerOptions;
+  readonly http2: H2ServerOptions;
   readonly routes: RouteSource;
   readonly filters: readonly FilterEntry[];
   readonly upgrades: Upgrades;
@@ -75,7 +79,9 @@ export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFil
   return {
     context,
     stats: new HcmStats(scope, context.listenerScope.scope(`http.${hcm.statPrefix}.`)),
+    codecType: codecType(hcm),
     codec: codecOptions(hcm),
+    http2: http2Options(hcm),
     routes: routeSource(hcm, context),
     filters: compileFilters(hcm.httpFilters, scope, context),
     upgrades: new Upgrades(hcm.upgradeConfigs, scope, context),
@@ -137,6 +143,22 @@ function codecOptions(hcm: HttpConnectionManager): H1ServerOptions {
     proxy100Continue: hcm.proxy100Continue,
     allowCustomMethods: h1?.allowCustomMethods ?? false,
     ...compileHeaderKeyFormat(h1?.headerKeyFormat),
+  };
+}
+
+function codecType(hcm: HttpConnectionManager): HcmConfig["codecType"] {
+  if (hcm.codecType === 0) return "auto";
+  return hcm.codecType === 2 ? "http2" : "http1";
+}
+
+function http2Options(hcm: HttpConnectionManager): H2ServerOptions {
+  const { maxHeadBytes, maxHeaders, underscores } = codecOptions(hcm);
+  return {
+    ...compileHttp2Options(hcm.http2ProtocolOptions, DEFAULT_H2_SERVER_OPTIONS),
+    maxHeaderBytes: maxHeadBytes,
+    maxHeaders,
+    underscores,
+    drainTimeout: durationMs(hcm.drainTimeout, DEFAULT_H2_SERVER_OPTIONS.drainTimeout),
   };
 }
 

@@ -40,6 +40,7 @@ export class HcmStats {
   // What every request and read counts has a field: an object of sixty computed names is a hash table to V8.
   readonly rqTotal: Counter;
   readonly rqHttp1Total: Counter;
+  readonly rqHttp2Total: Counter;
   readonly rqActive: Gauge;
   readonly cxRxBytes: Counter;
   readonly rqTime: Histogram;
@@ -60,6 +61,7 @@ export class HcmStats {
     >;
     this.rqTotal = this.counters.downstream_rq_total;
     this.rqHttp1Total = this.counters.downstream_rq_http1_total;
+    this.rqHttp2Total = this.counters.downstream_rq_http2_total;
     this.rqActive = this.gauges.downstream_rq_active;
     this.cxRxBytes = this.counters.downstream_cx_rx_bytes_total;
     this.#completed = this.counters.downstream_rq_completed;

@@ -5,9 +5,11 @@ import type { HttpFilter, LocalReply, Route } from "../api.ts";
 import { writeAccessLogs } from "../access-log/access-log.ts";
 import { ResponseFlag } from "../response-flags.ts";
 import { StreamInfo } from "../stream-info.ts";
+import { answerExpectation } from "./answer-expectation.ts";
 import { discardHandler } from "./discard-handler.ts";
 import { FilterSlot } from "./filter-slot.ts";
 import type { FilterEntry, HcmConfig } from "./hcm-config.ts";
+import { noteReset } from "./note-reset.ts";
 import type { PipelineOwner } from "./pipeline.ts";
 import { grpcReplyHeaders, isGrpcRequest, localReplyHeaders } from "./local-reply.ts";
 import { BAD_CONNECTION, checkRequest, NO_UPGRADE, type Refusal } from "./request-checks.ts";
@@ -52,6 +54,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   #routeKnown = false;
   #filtersCreated = false;
   #headersSent = false;
+  /** HTTP/2: the stream may end without its connection. */
+  #multiplexed = false;
   #localReply = false;
   #codecFailed = false;
   #requestPauses = 0;
@@ -85,7 +89,9 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#codec = codec;
     this.#owner = owner;
     stats.rqTotal.inc();
-    stats.rqHttp1Total.inc();
+    this.#multiplexed = codec.protocol === "HTTP/2";
+    if (this.#multiplexed) info.protocol = "HTTP/2";
+    (this.#multiplexed ? stats.rqHttp2Total : stats.rqHttp1Total).inc();
     stats.rqActive.inc();
     this.#timers.begin(now);
   }
@@ -104,6 +110,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#timers.touch();
     this.#timers.headersArrived();
     if (end) this.#requestEnded();
+    if (this.#multiplexed && !this.#config.codec.proxy100Continue) answerExpectation(codec, headers);
     if (hasBadNomination(headers)) {
       info.requestHeaders = undefined;
       return this.onCodecError(BAD_CONNECTION);
@@ -133,14 +140,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   }
 
   onReset(reason: ResetReason, detail: string): void {
-    const info = this.info;
-    if (reason === "protocol-error") {
-      info.setFlag(ResponseFlag.DownstreamProtocolError);
-      info.responseCodeDetails = detail;
-    } else if (info.responseCodeDetails === "" || this.#headersSent) {
-      info.responseCodeDetails = "downstream_remote_disconnect";
-    }
-    if (reason !== "protocol-error") info.setFlag(ResponseFlag.DownstreamConnectionTermination);
+    noteReset(this.info, reason, detail, this.#headersSent);
     this.#config.stats.counters.downstream_rq_rx_reset.inc();
     this.#finish();
   }
@@ -310,9 +310,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     mutateResponseHeaders(headers, this.requestHeaders, this.#config, context.clock.wall());
     if (!this.requestComplete) stats.counters.downstream_rq_response_before_rq_complete.inc();
     this.#timers.requestEnded();
-    const cut = !this.requestComplete && !(this.#tunnel && beginsTunnel(this.requestHeaders, headers.status));
-    if (this.#owner!.closesAfterThis() || codec.peerWantsClose || this.#codecFailed || cut)
-      setConnectionHeader(headers, "close");
+    if (this.#closesConnection(headers.status)) setConnectionHeader(headers, "close");
     info.responseCode = headers.status;
     info.firstResponseByte = context.clock.now();
     stats.countStatus(headers.status);
@@ -451,6 +449,14 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     const end = bytes === undefined || this.requestHeaders?.method === "HEAD";
     this.#response.sendHeaders(first, headers, end);
     if (!end && this.#owner !== undefined) this.#response.sendData(first, bytes, true);
+  }
+
+  /** Whether an HTTP/1 connection cannot go on after a response with this status. */
+  #closesConnection(status: number): boolean {
+    if (this.#owner!.closesAfterThis()) return true;
+    if (this.#multiplexed) return false;
+    if (this.#codec!.peerWantsClose || this.#codecFailed) return true;
+    return !this.requestComplete && !(this.#tunnel && beginsTunnel(this.requestHeaders, status));
   }
 
   #dropResponse(): void {

@@ -8,6 +8,13 @@ import { StreamPool } from "./stream-pool.ts";
 
 type Config = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
+/** ALPN names by codec_type. */
+const PROTOCOLS = {
+  auto: ["h2", "http/1.1", "http/1.0"],
+  http1: ["http/1.1", "http/1.0"],
+  http2: ["h2"],
+} as const;
+
 /** Speaks HTTP with clients and runs the HTTP filters. */
 export const httpConnectionManager: NetworkFilterDef<Config> = {
   name: "envoy.filters.network.http_connection_manager",
@@ -19,7 +26,7 @@ export const httpConnectionManager: NetworkFilterDef<Config> = {
     const connections = new Set<HcmConnection>();
     const onGone = (connection: HcmConnection): void => void connections.delete(connection);
     return {
-      protocols: ["http/1.1", "http/1.0"],
+      protocols: PROTOCOLS[config.codecType],
       accept(downstream) {
         const connection = new HcmConnection(downstream, config, pool, onGone);
         connections.add(connection);

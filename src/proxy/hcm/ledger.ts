@@ -1,20 +1,23 @@
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
 import { headerKeyFormatLedger } from "../header-key-format.ts";
+import { http2OptionsLedger } from "../http2-options.ts";
 
 const HCM = "envoy.extensions.filters.network.http_connection_manager.v3.";
 
 /** What the connection manager reads. */
 export const hcmLedger: Ledger = {
   ...headerKeyFormatLedger,
+  ...http2OptionsLedger,
   [`${HCM}HttpConnectionManager` as "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"]:
     [
-      only("codec_type", "AUTO", "HTTP1"),
+      only("codec_type", "AUTO", "HTTP1", "HTTP2"),
       "stat_prefix",
       "rds",
       "route_config",
       "http_filters",
       "common_http_protocol_options",
       "http_protocol_options",
+      "http2_protocol_options",
       "server_name",
       "server_header_transformation",
       "scheme_header_transformation",
@@ -45,8 +48,7 @@ export const hcmLedger: Ledger = {
       "strip_trailing_host_dot",
       "append_x_forwarded_port",
       "upgrade_configs",
-      ignored("http2_protocol_options", "has no effect on HTTP/1 connections"),
-      ignored("http3_protocol_options", "has no effect on HTTP/1 connections"),
+      ignored("http3_protocol_options", "has no effect on HTTP/1 and HTTP/2 connections"),
     ],
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails":
     ["subject", "cert", "uri", "dns"],
