@@ -64,7 +64,7 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
   }
 
   get availableStreams(): number {
-    if (this.#over || this.#goingAway || this.#nextId > MAX_STREAM_ID) return 0;
+    if (this.#over || this.#goingAway || this.#connection.stopped || this.#nextId > MAX_STREAM_ID) return 0;
     const { peer, activeStreams } = this.#connection;
     return Math.max(
       0,

@@ -1,6 +1,8 @@
 import { DEFAULT_CLIENT_OPTIONS, type H1ClientOptions } from "../../http/h1/options.ts";
+import { DEFAULT_H2_CLIENT_OPTIONS, type H2ClientOptions } from "../../http/h2/options.ts";
 import { durationMs } from "../../proto/duration.ts";
 import { compileHeaderKeyFormat } from "../header-key-format.ts";
+import { compileHttp2Options } from "../http2-options.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { autoName, type AutoName } from "./auto-name.ts";
 import { create, encode, unpackAs } from "../../proto/registry.ts";
@@ -8,6 +10,7 @@ import { create, encode, unpackAs } from "../../proto/registry.ts";
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 type CommonHttp = Messages["envoy.config.core.v3.HttpProtocolOptions"];
 type Http1 = Messages["envoy.config.core.v3.Http1ProtocolOptions"];
+type Http2 = Messages["envoy.config.core.v3.Http2ProtocolOptions"];
 type ProtocolOptions = Messages["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
 
 /** Key of typed_extension_protocol_options, and name of its message. */
@@ -30,6 +33,8 @@ export interface ConnectionSettings {
   readonly maxRequestsPerConnection: number;
   readonly keepalive: KeepaliveSettings | undefined;
   readonly http1: H1ClientOptions;
+  /** Undefined when hosts are spoken to in HTTP/1.1. */
+  readonly http2: H2ClientOptions | undefined;
 }
 
 /** TCP keepalive; milliseconds and a count. What is not configured is Linux's default. */
@@ -63,7 +68,7 @@ const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 
 /** Reads what is used of a cluster. */
 export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
-  const { common, http1 } = httpOptions(cluster);
+  const { common, http1, http2 } = httpOptions(cluster);
   return {
     observabilityName: cluster.altStatName === "" ? cluster.name : cluster.altStatName,
     bufferLimit: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
@@ -76,6 +81,7 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
       maxRequestsPerConnection: common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
       keepalive: keepalive(cluster),
       http1: http1Options(common, http1),
+      http2: http2 === undefined ? undefined : http2Options(common, http2),
     },
     connectionSignature: signature(cluster),
     panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
@@ -90,18 +96,32 @@ export function protocolOptions(cluster: ClusterMessage): ProtocolOptions | unde
   return any === undefined ? undefined : unpackAs(any, HTTP_PROTOCOL_OPTIONS);
 }
 
+/** Whether the cluster's hosts are spoken to in HTTP/2. */
+export function usesHttp2(cluster: ClusterMessage): boolean {
+  return httpOptions(cluster).http2 !== undefined;
+}
+
 function httpOptions(cluster: ClusterMessage): {
   common: CommonHttp | undefined;
   http1: Http1 | undefined;
+  http2: Http2 | undefined;
 } {
   const options = protocolOptions(cluster);
   if (options === undefined)
-    return { common: cluster.commonHttpProtocolOptions, http1: cluster.httpProtocolOptions };
+    return {
+      common: cluster.commonHttpProtocolOptions,
+      http1: cluster.httpProtocolOptions,
+      http2: undefined,
+    };
   const common = options.commonHttpProtocolOptions;
   const explicit = options.upstreamProtocolOptions;
-  if (explicit.case !== "explicitHttpConfig") return { common, http1: undefined };
+  if (explicit.case !== "explicitHttpConfig") return { common, http1: undefined, http2: undefined };
   const config = explicit.value.protocolConfig;
-  return { common, http1: config.case === "httpProtocolOptions" ? config.value : undefined };
+  return {
+    common,
+    http1: config.case === "httpProtocolOptions" ? config.value : undefined,
+    http2: config.case === "http2ProtocolOptions" ? config.value : undefined,
+  };
 }
 
 function http1Options(common: CommonHttp | undefined, http1: Http1 | undefined): H1ClientOptions {
@@ -114,6 +134,15 @@ function http1Options(common: CommonHttp | undefined, http1: Http1 | undefined):
     allowChunkedLength: http1?.allowChunkedLength ?? false,
     sendFullyQualifiedUrl: http1?.sendFullyQualifiedUrl ?? false,
     ...compileHeaderKeyFormat(http1?.headerKeyFormat),
+  };
+}
+
+function http2Options(common: CommonHttp | undefined, http2: Http2): H2ClientOptions {
+  const { maxHeadBytes, maxHeaders } = http1Options(common, undefined);
+  return {
+    ...compileHttp2Options(http2, DEFAULT_H2_CLIENT_OPTIONS),
+    maxHeaderBytes: maxHeadBytes,
+    maxHeaders,
   };
 }
 

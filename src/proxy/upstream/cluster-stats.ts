@@ -11,6 +11,8 @@ export class ClusterStats {
   readonly cxTotal: Counter;
   readonly cxActive: Gauge;
   readonly cxHttp1Total: Counter;
+  readonly cxHttp2Total: Counter;
+  readonly cxCloseNotify: Counter;
   readonly cxConnectFail: Counter;
   readonly cxConnectTimeout: Counter;
   readonly cxOverflow: Counter;
@@ -44,6 +46,8 @@ export class ClusterStats {
     this.cxTotal = scope.counter("upstream_cx_total");
     this.cxActive = scope.gauge("upstream_cx_active");
     this.cxHttp1Total = scope.counter("upstream_cx_http1_total");
+    this.cxHttp2Total = scope.counter("upstream_cx_http2_total");
+    this.cxCloseNotify = scope.counter("upstream_cx_close_notify");
     this.cxConnectFail = scope.counter("upstream_cx_connect_fail");
     this.cxConnectTimeout = scope.counter("upstream_cx_connect_timeout");
     this.cxOverflow = scope.counter("upstream_cx_overflow");

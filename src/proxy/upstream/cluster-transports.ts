@@ -1,5 +1,6 @@
 import type { Messages } from "../../proto/messages.d.ts";
 import type { CertificateReport, ClientTransport, ClientTransportContext, Extensions, Host } from "../api.ts";
+import { usesHttp2 } from "./cluster-settings.ts";
 import { findTransportSocket } from "../transport-sockets.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
@@ -8,8 +9,6 @@ type Json = Messages["envoy.config.core.v3.Metadata"]["filterMetadata"][string];
 
 /** Key of the endpoint metadata that transport_socket_matches look at. */
 const MATCH_KEY = "envoy.transport_socket_match";
-/** Protocols that there are client codecs for. */
-const PROTOCOLS = ["http/1.1"];
 
 interface Match {
   readonly criteria: readonly (readonly [key: string, value: unknown])[];
@@ -27,9 +26,10 @@ export class ClusterTransports {
     extensions: Pick<Extensions, "transportSockets">,
     context: Omit<ClientTransportContext, "protocols">,
   ) {
+    const protocols = [usesHttp2(cluster) ? "h2" : "http/1.1"];
     const create = (config: TransportSocket | undefined): ClientTransport | undefined => {
       const found = findTransportSocket(config, extensions, "createClient");
-      return found?.def.createClient?.(found.message as never, { ...context, protocols: PROTOCOLS });
+      return found?.def.createClient?.(found.message as never, { ...context, protocols });
     };
     this.#default = create(cluster.transportSocket);
     this.#matches = cluster.transportSocketMatches.map(({ match, transportSocket }) => ({

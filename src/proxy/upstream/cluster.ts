@@ -18,10 +18,11 @@ import { requestServerName } from "./auto-name.ts";
 import { clusterSettings, type ClusterSettings } from "./cluster-settings.ts";
 import { ClusterStats, clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
+import { H2Pool } from "./h2-pool.ts";
 import { HostSet, type BalancerFactory } from "./host-set.ts";
 import { UpstreamHost } from "./host.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
-import { H1Pool, type PoolContext } from "./pool.ts";
+import { H1Pool, type Pool, type PoolContext } from "./pool.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import { priorityLoads, type PriorityLoad } from "./priority-load.ts";
 
@@ -207,7 +208,7 @@ export class WorkerCluster implements Cluster {
     return new ClusterTransports(message, { transportSockets }, { ...factory, scope: this.stats });
   }
 
-  #namedPool(host: UpstreamHost, priority: RoutingPriority, name: string): H1Pool {
+  #namedPool(host: UpstreamHost, priority: RoutingPriority, name: string): Pool {
     const key = `${priority} ${name}`;
     let pool = host.namedPools?.get(key);
     if (pool === undefined) {
@@ -218,17 +219,19 @@ export class WorkerCluster implements Cluster {
     return pool;
   }
 
-  #newPool(host: UpstreamHost, priority: RoutingPriority, serverName: string): H1Pool {
+  #newPool(host: UpstreamHost, priority: RoutingPriority, serverName: string): Pool {
     const { connection, autoName } = this.#settings;
     const connector = this.#transports.forHost(host)?.connector({
       hostname: host.hostname,
       serverName: serverName !== "" && autoName!.sni ? serverName : undefined,
       validName: serverName !== "" && autoName!.san ? serverName : undefined,
     });
+    if (connection.http2 !== undefined)
+      return new H2Pool(host, priority, connection, connection.http2, this.#poolContext, connector);
     return new H1Pool(host, priority, connection, this.#poolContext, connector);
   }
 
-  #createPool(host: UpstreamHost, priority: RoutingPriority): H1Pool {
+  #createPool(host: UpstreamHost, priority: RoutingPriority): Pool {
     const pool = this.#newPool(host, priority, "");
     if (host.removed) pool.drain();
     else host.pools[priority] = pool;

@@ -2,7 +2,7 @@ import { decode } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Host, RoutingPriority } from "../api.ts";
 import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../link.ts";
-import type { H1Pool } from "./pool.ts";
+import type { Pool } from "./pool.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 
 type Metadata = Messages["envoy.config.core.v3.Metadata"];
@@ -25,11 +25,11 @@ export class UpstreamHost implements Host {
   readonly port: number;
   readonly slot: number;
   /** Pools of this thread by routing priority; made at first use. */
-  readonly pools: [H1Pool | null, H1Pool | null] = [null, null];
+  readonly pools: [Pool | null, Pool | null] = [null, null];
   /** The cluster has it no longer: a request that chose it before is still served, but nothing is kept open. */
   removed = false;
   /** Pools by priority and server name, in clusters that take the name from requests. */
-  namedPools: Map<string, H1Pool> | undefined;
+  namedPools: Map<string, Pool> | undefined;
   #spec: HostSpec;
   #locality: Host["locality"];
   #metadata: Metadata | undefined;

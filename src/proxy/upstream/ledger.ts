@@ -1,10 +1,12 @@
 import { headerKeyFormatLedger } from "../header-key-format.ts";
+import { http2OptionsLedger } from "../http2-options.ts";
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
 import { dnsConfigLedger } from "./dns-config.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
 export const upstreamLedger: Ledger = {
   ...headerKeyFormatLedger,
+  ...http2OptionsLedger,
   ...dnsConfigLedger,
   "envoy.config.cluster.v3.Cluster": [
     "name",
@@ -101,7 +103,10 @@ export const upstreamLedger: Ledger = {
     "auto_san_validation",
     "override_auto_sni_header",
   ],
-  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig": ["http_protocol_options"],
+  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig": [
+    "http_protocol_options",
+    "http2_protocol_options",
+  ],
   "envoy.config.endpoint.v3.ClusterLoadAssignment": ["cluster_name", "endpoints", "policy"],
   "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy": ["overprovisioning_factor"],
   "envoy.config.endpoint.v3.LocalityLbEndpoints": [
@@ -128,5 +133,4 @@ export const upstreamLedger: Ledger = {
   "envoy.config.core.v3.Pipe": ["path"],
   "envoy.config.core.v3.Locality": "all",
   "envoy.config.core.v3.Metadata": ["filter_metadata"],
-  "envoy.type.v3.Percent": "all",
 };

@@ -1,12 +1,13 @@
-import type { NetConnectOpts } from "node:net";
 import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
 import type { H1ClientStream } from "../../http/h1/client-stream.ts";
 import { H1ClientCodec } from "../../http/h1/client-codec.ts";
-import type { ClientCodecHandler, StreamHandler } from "../../http/stream.ts";
+import type { ClientCodecHandler } from "../../http/stream.ts";
 import { Connection, type ConnectionHandler } from "../../net/connection.ts";
 import type { PoolCallbacks, UpstreamConnectionInfo } from "../api.ts";
 import type { TlsInfo } from "../../net/tls/tls-info.ts";
 import { connectErrorDetail } from "./connect-error.ts";
+import { connectTarget, ownAddress } from "./connect-target.ts";
+import { NOBODY } from "./nobody.ts";
 import type { H1Pool } from "./pool.ts";
 
 const CONNECTING = 0;
@@ -17,17 +18,6 @@ const CLOSED = 3;
 /** Kinds of timers: the first one waits for the connection, then for the next request. */
 const WAIT = 0;
 const DURATION = 1;
-
-/** Receives nothing: whoever takes the stream sets its handler at once. */
-const NOBODY: StreamHandler = {
-  onInterim() {},
-  onHeaders() {},
-  onData() {},
-  onTrailers() {},
-  onReset() {},
-  onCodecError() {},
-  onDrain() {},
-};
 
 /** Tells resets by our side from responses that came to their end. */
 class PoolCodec extends H1ClientCodec {
@@ -72,8 +62,8 @@ export class PoolConnection
     this.#start = context.clock.now();
     this.#connection =
       connector === undefined
-        ? Connection.connect(target(pool), context.net, this)
-        : connector.connect(target(pool), context.net, this);
+        ? Connection.connect(connectTarget(host), context.net, this)
+        : connector.connect(connectTarget(host), context.net, this);
     this.#codec = new PoolCodec(this.#connection, this, settings.http1);
     stats.cxTotal.inc();
     stats.cxHttp1Total.inc();
@@ -119,7 +109,7 @@ export class PoolConnection
     const keepalive = settings.keepalive;
     if (keepalive !== undefined)
       socket.setKeepAlive(true, keepalive.time, keepalive.interval, keepalive.probes);
-    this.localAddress = localAddress(socket.localAddress, socket.localPort);
+    this.localAddress = ownAddress(socket.localAddress, socket.localPort);
     context.stats.cxConnectMs.record(context.clock.now() - this.#start);
     context.wheel.disarm(this.#timer);
     if (settings.maxConnectionDuration > 0) {
@@ -251,16 +241,4 @@ export class PoolConnection
     pool.removed(this);
     return true;
   }
-}
-
-function target(pool: H1Pool): NetConnectOpts {
-  const { address, ip, port } = pool.host;
-  if (ip !== "") return { host: ip, port };
-  // "@name" is a socket in Linux's abstract namespace.
-  return { path: address.startsWith("@") ? `\0${address.slice(1)}` : address };
-}
-
-function localAddress(ip: string | undefined, port: number | undefined): string {
-  if (ip === undefined) return "";
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }

@@ -17,6 +17,14 @@ export interface PoolContext {
   readonly breakers: Breakers;
 }
 
+/** Connections to one host for one routing priority. */
+export interface Pool {
+  /** Asks for a stream; the answer may come before the call returns. */
+  openStream(callbacks: PoolCallbacks): PoolRequest;
+  /** Lets what is in flight or waits finish, and keeps nothing open. */
+  drain(): void;
+}
+
 /** Stands for a request that was granted at once: there is nothing to cancel. */
 const GRANTED: PoolRequest = { cancel() {} };
 
@@ -24,7 +32,7 @@ const GRANTED: PoolRequest = { cancel() {} };
  * HTTP/1.1 connections to one host for one routing priority. The connection used last is used first, waiting requests
  * are served in order, and each waiting request has a connection being opened for it while the limits allow that.
  */
-export class H1Pool {
+export class H1Pool implements Pool {
   readonly host: UpstreamHost;
   readonly priority: RoutingPriority;
   readonly context: PoolContext;
