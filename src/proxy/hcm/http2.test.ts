@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from "node:http";
 import { connect, constants, type ClientHttp2Session, type ClientSessionOptions } from "node:http2";
+import { get } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { makeCertificate } from "../../testing/certs.ts";
 import { TcpClient } from "../../testing/tcp-client.ts";
 import { waitUntil } from "../../testing/wait-until.ts";
 import { WorkerHarness } from "../../testing/worker-harness.ts";
@@ -225,6 +227,36 @@ access_log:
     const [settings] = (await once(session, "remoteSettings")) as [Record<string, number>];
     assert.equal(settings["maxConcurrentStreams"], 7);
     assert.equal(settings["initialWindowSize"], 70_000);
+  });
+
+  it("agrees on h2 by ALPN, and on HTTP/1.1 with who does not offer it", async () => {
+    const { cert, key } = makeCertificate({ name: "server" });
+    const tls = JSON.stringify({
+      name: "tls",
+      typed_config: {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context: {
+          alpn_protocols: ["h2", "http/1.1"],
+          tls_certificates: [
+            { certificate_chain: { inline_string: cert }, private_key: { inline_string: key } },
+          ],
+        },
+      },
+    });
+    const { harness } = await start();
+    const port = await harness.listen(
+      `${listener("").replace("name: l1", "name: l2")}\n    transport_socket: ${tls}\n`,
+    );
+    const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    sessions.push(session);
+    assert.equal((await ask(session, { ":path": "/ok" })).body.toString(), "hello");
+    assert.equal(session.alpnProtocol, "h2");
+    assert.equal(harness.stat("http.in.downstream_cx_http2_total"), 1);
+    const request = get({ port, host: "127.0.0.1", path: "/ok", rejectUnauthorized: false, agent: false });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    assert.equal(response.statusCode, 200);
+    response.resume();
+    assert.equal(harness.stat("http.in.downstream_cx_http1_total"), 1);
   });
 
   const ends: readonly [what: string, options: string, stat: string, drains: boolean][] = [
