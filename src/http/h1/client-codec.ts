@@ -6,7 +6,7 @@ import { BodyReader } from "./body-reader.ts";
 import { H1ClientStream, type ClientStreamOwner } from "./client-stream.ts";
 import { CODEC_ERROR, HEADERS_TOO_LARGE } from "./errors.ts";
 import { fieldScanner, findHeadEnd, INCOMPLETE, REFUSED } from "./field-scanner.ts";
-import { HeldBytes } from "./held-bytes.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import { keepCase } from "./keep-case.ts";
 import type { H1ClientOptions } from "./options.ts";
 import { HTTP_1_1, startLine, versionOf } from "./start-line.ts";

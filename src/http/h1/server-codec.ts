@@ -17,7 +17,7 @@ import {
 } from "./errors.ts";
 import { fieldScanner, findHeadEnd, hasInvalidCharacter, INCOMPLETE, REFUSED } from "./field-scanner.ts";
 import { hasToken } from "./has-token.ts";
-import { HeldBytes } from "./held-bytes.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import { CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HTTP2_SETTINGS, UPGRADE } from "./ids.ts";
 import { keepCase } from "./keep-case.ts";
 import type { H1ServerOptions } from "./options.ts";

@@ -1,6 +1,6 @@
 import { ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, type ErrorCode } from "../error-code.ts";
 import { CONTINUATION_FRAMES } from "../budgets.ts";
-import { ByteStore } from "./byte-store.ts";
+import { HeldBytes } from "../../held-bytes.ts";
 import {
   ACK,
   CONTINUATION,
@@ -62,7 +62,7 @@ export class FrameReader {
   readonly #handler: FrameHandler;
   /** Largest field block; encoded it is never much longer than decoded. */
   readonly #maxBlock: number;
-  readonly #held = new ByteStore();
+  readonly #held = new HeldBytes();
   /** Bytes of the client's preface that are still to come. */
   #prefaceLeft: number;
   #sawSettings = false;
@@ -73,7 +73,7 @@ export class FrameReader {
   /** Stream of an unfinished field block; 0 when there is none. */
   #blockStream = 0;
   #blockEndsStream = false;
-  #block: ByteStore | null = null;
+  #block: HeldBytes | null = null;
   #continuations = 0;
 
   /** @param maxHeaderBytes limit of a field section */
@@ -297,7 +297,7 @@ export class FrameReader {
       this.#blockStream = id;
       this.#blockEndsStream = endStream;
       this.#continuations = 0;
-      this.#block = new ByteStore();
+      this.#block = new HeldBytes();
       this.#block.append(bytes, from, to);
     }
     if (dependsOnItself && !handler.stopped) handler.onStreamError(id, PROTOCOL_ERROR);

@@ -1,8 +1,11 @@
-const FIRST_SIZE = 256;
+const FIRST_SIZE = 512;
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/** Bytes that were copied because they could not be used yet: the beginning of a frame, or of a field block. */
-export class ByteStore {
+/**
+ * Received bytes that could not be used yet: the beginning of a head or frame, or what came while a stream was paused. Bytes that
+ * were lent from here are never overwritten: a connection may still be writing them.
+ */
+export class HeldBytes {
   bytes: Buffer = EMPTY;
   start = 0;
   end = 0;
