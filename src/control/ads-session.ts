@@ -144,9 +144,11 @@ export function nodeIdentity(request: DiscoveryRequest, peer: string): NodeIdent
   return {
     id: node?.id ?? "",
     cluster: node?.cluster ?? "",
+    region: node?.locality?.region ?? "",
     zone: node?.locality?.zone ?? "",
     userAgent: node?.userAgentName ?? "",
     peer,
+    metadata,
     weft:
       typeof weft === "object" && weft !== null && !Array.isArray(weft)
         ? (weft as Record<string, JsonValue>)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultMeshPolicy, meshPolicySchema } from "./mesh-policy.ts";
+import { defaultMeshPolicy, meshPolicySchema } from "./policy/mesh-policy.ts";
 import type { Catalog, SourcedEndpoint } from "./model.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import type { NodeIdentity } from "./views/view.ts";
@@ -31,7 +31,7 @@ function sidecar(id: string): NodeIdentity {
     outbound: "127.0.0.1:2",
     app: `${id}:80`,
   };
-  return { id, cluster: id, zone: "", userAgent: "", peer: "", weft };
+  return { id, cluster: id, region: "", zone: "", userAgent: "", peer: "", metadata: { weft }, weft };
 }
 
 test("SnapshotBuilder.build() gives the same object while nothing changed for the node", () => {

@@ -1,5 +1,5 @@
 import { Linger } from "./linger.ts";
-import type { MeshPolicy } from "./mesh-policy.ts";
+import type { MeshPolicy } from "./policy/mesh-policy.ts";
 import type { Catalog } from "./model.ts";
 import { RESOURCE_TYPES, ResourceCache, type Resource, type ResourceTypeName } from "./resource.ts";
 import { ResourceSet } from "./resource-set.ts";
@@ -41,7 +41,7 @@ interface Given {
  */
 export class SnapshotBuilder {
   readonly #lingerMs: number;
-  readonly #commons = new Map<View, Common>();
+  readonly #commons = new Map<string, Common>();
   readonly #given = new WeakMap<NodeIdentity, Given>();
   #catalog: Catalog = new Map();
   #policy: MeshPolicy;
@@ -71,10 +71,16 @@ export class SnapshotBuilder {
     if (view === undefined) throw new NodeRefused(noView(node));
     const common = this.#common(view, now);
     const given = this.#given.get(node);
-    if (given !== undefined && given.view === view && given.policy === policy && given.common === common) {
+    if (
+      given !== undefined &&
+      given.view.key === view.key &&
+      given.policy === policy &&
+      given.common === common
+    ) {
       return given.snapshot;
     }
-    const own = given?.view === view && given.policy === policy ? given.own : ownOf(view, node, policy);
+    const own =
+      given?.view.key === view.key && given.policy === policy ? given.own : ownOf(view, node, policy);
     const sets = new Map<ResourceTypeName, ResourceSet>();
     for (const [type, shared] of common) {
       const more = own.filter((each) => each.type === type);
@@ -87,11 +93,11 @@ export class SnapshotBuilder {
   }
 
   #common(view: View, now: number): Sets {
-    let common = this.#commons.get(view);
+    let common = this.#commons.get(view.key);
     if (common === undefined) {
       const linger = new Linger(this.#lingerMs);
       common = { cache: new ResourceCache(), linger, sets: new Map(), stale: true };
-      this.#commons.set(view, common);
+      this.#commons.set(view.key, common);
     }
     if (!common.stale && now < (common.linger.due ?? Number.POSITIVE_INFINITY)) return common.sets;
     const { cache, linger, sets: before } = common;

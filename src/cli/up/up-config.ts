@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { meshPolicySchema } from "../../control/mesh-policy.ts";
+import { meshPolicySchema } from "../../control/policy/mesh-policy.ts";
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be a name of a-z, 0-9 and -");
 const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[\d.]+):\d{1,5}$/, "must be IP:PORT");

@@ -1,5 +1,5 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import type { MeshPolicy } from "../mesh-policy.ts";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
 import { duration, typed, type View } from "./view.ts";
 
@@ -19,6 +19,7 @@ const stripIdentity: JsonValue = {
 
 /** Proxies at the edge: one listener, routes by path, the auth service asked about each request. */
 export const edgeView: View = {
+  key: "edge",
   name: "edge",
   shared(input) {
     const { policy, cache } = input;

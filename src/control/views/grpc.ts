@@ -4,6 +4,7 @@ import { duration, typed, type View } from "./view.ts";
 
 /** Proxyless gRPC clients: `xds:///SERVICE` asks for a listener of the service's name. */
 export const grpcView: View = {
+  key: "grpc",
   name: "grpc",
   shared(input) {
     return [...input.catalog.keys()].flatMap((service) => {

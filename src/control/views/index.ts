@@ -1,4 +1,4 @@
-import type { MeshPolicy } from "../mesh-policy.ts";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import { edgeView } from "./edge.ts";
 import { grpcView } from "./grpc.ts";
 import { sidecarView } from "./sidecar.ts";

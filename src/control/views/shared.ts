@@ -1,6 +1,6 @@
 // The pieces that several views are made of, in the JSON form of Envoy's v3 messages.
 import type { JsonValue } from "@bufbuild/protobuf";
-import type { MeshPolicy } from "../mesh-policy.ts";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { SourcedEndpoint } from "../model.ts";
 import type { Resource } from "../resource.ts";
 import { duration, socketAddress, typed, type ViewInput } from "./view.ts";

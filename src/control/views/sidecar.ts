@@ -1,5 +1,5 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import type { MeshPolicy } from "../mesh-policy.ts";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import { encodeResource } from "../resource.ts";
 import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
 import { duration, type NodeIdentity, type View } from "./view.ts";
@@ -11,6 +11,7 @@ const LOCAL_CLUSTER = "local_app";
  * the service, where the application reaches others, and where the application itself listens.
  */
 export const sidecarView: View = {
+  key: "sidecar",
   name: "sidecar",
   shared(input) {
     const services = [...input.catalog.keys()];

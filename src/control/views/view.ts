@@ -1,5 +1,5 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import type { MeshPolicy } from "../mesh-policy.ts";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { Catalog } from "../model.ts";
 import type { Resource, ResourceCache } from "../resource.ts";
 
@@ -7,10 +7,12 @@ import type { Resource, ResourceCache } from "../resource.ts";
 export interface NodeIdentity {
   readonly id: string;
   readonly cluster: string;
+  readonly region: string;
   readonly zone: string;
   readonly userAgent: string;
   /** Where it connects from. */
   readonly peer: string;
+  readonly metadata: Readonly<Record<string, JsonValue>>;
   /** `metadata.weft` of the node: what a sidecar says of itself. */
   readonly weft: Readonly<Record<string, JsonValue>>;
 }
@@ -22,8 +24,13 @@ export interface ViewInput {
   readonly cache: ResourceCache;
 }
 
-/** What one kind of node is served. */
+/**
+ * What a group of nodes is served. Views may be made anew for each node: those with equal keys are one view, and under one
+ * policy they have the same shared resources.
+ */
 export interface View {
+  readonly key: string;
+  /** For people. */
   readonly name: string;
   /** What all nodes of the view get. */
   shared(input: ViewInput): readonly Resource[];

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { tempDir } from "../testing/temp-dir.ts";
-import { waitUntil } from "../testing/wait-until.ts";
+import { tempDir } from "../../testing/temp-dir.ts";
+import { waitUntil } from "../../testing/wait-until.ts";
 import type { MeshPolicy } from "./mesh-policy.ts";
 import { followPolicy, readPolicy } from "./policy-file.ts";
 

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
-import { SERVICE_NAME } from "./model.ts";
+import { SERVICE_NAME } from "../model.ts";
 
 const milliseconds = (fallback: number) => z.int().min(1).max(3_600_000).default(fallback);
 const serviceName = z.string().regex(SERVICE_NAME, "must be a service name");

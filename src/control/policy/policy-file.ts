@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { loadConfig } from "../base/load-config.ts";
-import { directoryChanges } from "./directory-changes.ts";
+import { loadConfig } from "../../base/load-config.ts";
+import { directoryChanges } from "../directory-changes.ts";
 import { meshPolicySchema, type MeshPolicy } from "./mesh-policy.ts";
-import type { SourceLog } from "./source.ts";
+import type { SourceLog } from "../source.ts";
 
 /** Reads a mesh policy. Throws an Error with every problem as `Cannot load "FILE": line N: FIELD: what is wrong`. */
 export async function readPolicy(file: string): Promise<MeshPolicy> {
