@@ -9,6 +9,13 @@ import {
   type SourcedEndpoint,
 } from "./model.ts";
 import type { SourceLog } from "./source.ts";
+import { mergeParts, type MergeRule, type SourcePart } from "./source-merge.ts";
+
+/** A source and how it stands beside the others. */
+export interface CatalogSource {
+  readonly name: string;
+  readonly rule: MergeRule;
+}
 
 /** How one source stands, for the API and metrics. */
 export interface SourceReport extends SourceHealth {
@@ -25,28 +32,33 @@ export type SavedCatalog = Readonly<Record<string, Readonly<Record<string, reado
 const RESERVED: ReadonlySet<string> = new Set(["local_app", "weft_auth", "weft_control"]);
 
 /**
- * All sources merged: the union of their endpoints per service; of two sources that name the same address, the one
- * named first on the command line speaks. What no proxy would take is left out and logged, so that one bad name cannot
- * spoil the rest. `onChange` runs after the merged catalog changed.
+ * All sources merged, service by service (source-merge.ts). What no proxy would take is left out and logged, so that one
+ * bad name cannot spoil the rest. A reading costs what it changes: `onChange` gets the names of the services that are
+ * not as they were, none when only a source became known.
  */
 export class CatalogStore {
   readonly #states: readonly SourceState[];
+  readonly #rules: ReadonlyMap<string, MergeRule>;
   readonly #log: SourceLog;
-  readonly #onChange: () => void;
+  readonly #onChange: (services: ReadonlySet<string>) => void;
   readonly #warned = new Set<string>();
-  #catalog: Catalog = new Map();
+  /** The spellings of each name that sources use, by its lower-case form. */
+  readonly #spellings = new Map<string, Set<string>>();
+  #catalog = new Map<string, readonly SourcedEndpoint[]>();
 
   constructor(
-    names: readonly string[],
+    sources: readonly CatalogSource[],
     options: HoldOptions | undefined,
     log: SourceLog,
-    onChange: () => void,
+    onChange: (services: ReadonlySet<string>) => void,
   ) {
-    this.#states = names.map((name) => new SourceState(name, options));
+    this.#states = sources.map(({ name }) => new SourceState(name, options));
+    this.#rules = new Map(sources.map(({ name, rule }) => [name, rule]));
     this.#log = log;
     this.#onChange = onChange;
   }
 
+  /** In the order of names. It changes in place. */
   get catalog(): Catalog {
     return this.#catalog;
   }
@@ -95,11 +107,14 @@ export class CatalogStore {
 
   /** Takes what was saved, until the sources are read. Returns whether it speaks for every source. */
   restore(saved: SavedCatalog): boolean {
+    const names = new Set<string>();
     for (const state of this.#states) {
       const services = saved[state.name];
-      if (services !== undefined) state.restore(new Map(Object.entries(services)));
+      if (services === undefined) continue;
+      state.restore(new Map(Object.entries(services)));
+      for (const name of state.services.keys()) names.add(name);
     }
-    this.#merge();
+    this.#merge(names);
     return this.#states.every((state) => saved[state.name] !== undefined);
   }
 
@@ -111,45 +126,64 @@ export class CatalogStore {
     for (const { service, reason } of ended) {
       this.#log.info(`no longer holding ${service} of source ${name} (${reason})`);
     }
-    if (changed || force) this.#merge();
+    if (changed.size > 0 || force) this.#merge(changed);
   }
 
-  #merge(): void {
-    const merged = new Map<string, Map<string, SourcedEndpoint>>();
-    const spelled = new Map<string, string>();
-    for (const state of this.#states) {
-      for (const [service, endpoints] of state.services) {
-        const reason = this.#nameProblem(service, spelled);
-        if (reason !== undefined) {
-          this.#leaveOut(`service "${service}" of source ${state.name}`, reason);
-          continue;
-        }
-        let all = merged.get(service);
-        if (all === undefined) merged.set(service, (all = new Map()));
-        for (const endpoint of endpoints) {
-          const address = endpointAddress(endpoint);
-          if (isIP(endpoint.ip) === 0 || !(endpoint.port > 0 && endpoint.port < 65_536)) {
-            this.#leaveOut(`endpoint ${address} of ${service}`, "it is not an IP address and a port");
-          } else if (!all.has(address)) all.set(address, { ...endpoint, source: state.name });
-        }
+  #merge(names: ReadonlySet<string>): void {
+    let added = false;
+    const affected = new Set(names);
+    for (const name of affected) this.#spell(name, affected);
+    for (const name of affected) {
+      const endpoints = this.#mergeService(name);
+      if (endpoints === undefined) this.#catalog.delete(name);
+      else {
+        added ||= !this.#catalog.has(name);
+        this.#catalog.set(name, endpoints);
       }
     }
-    this.#catalog = new Map(
-      [...merged]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([service, endpoints]) => [service, [...endpoints.values()]]),
-    );
-    this.#onChange();
+    if (added) this.#catalog = new Map([...this.#catalog].sort(([a], [b]) => (a < b ? -1 : 1)));
+    this.#onChange(affected);
   }
 
-  #nameProblem(service: string, spelled: Map<string, string>): string | undefined {
-    if (!SERVICE_NAME.test(service)) return "a name has letters, digits, dots, hyphens and underscores";
-    if (RESERVED.has(service)) return "the name is taken by a cluster of the control plane itself";
+  /** Undefined when no source knows the service, or its name is not one. */
+  #mergeService(service: string): SourcedEndpoint[] | undefined {
+    const knowing = this.#states.filter((state) => state.services.has(service));
+    if (knowing.length === 0) return undefined;
+    const reason = nameProblem(service, this.#spellings.get(service.toLowerCase())!);
+    if (reason !== undefined) {
+      for (const { name } of knowing) this.#leaveOut(`service "${service}" of source ${name}`, reason);
+      return undefined;
+    }
+    return mergeParts(
+      knowing.map((state): SourcePart => {
+        const endpoints = this.#usable(service, state.services.get(service)!);
+        return { source: state.name, rule: this.#rules.get(state.name)!, endpoints };
+      }),
+    );
+  }
+
+  /** Notes whether a spelling is in use; when that changes, all others of the name are affected. */
+  #spell(service: string, affected: Set<string>): void {
     const lower = service.toLowerCase();
-    const other = spelled.get(lower) ?? service;
-    spelled.set(lower, other);
-    // Names are host names to callers, and those do not know upper and lower case.
-    return other === service ? undefined : `it differs from "${other}" in upper and lower case only`;
+    const used = this.#states.some((state) => state.services.has(service));
+    const spellings = this.#spellings.get(lower) ?? new Set();
+    if (spellings.has(service) === used) return;
+    if (used) spellings.add(service);
+    else spellings.delete(service);
+    for (const other of spellings) affected.add(other);
+    if (spellings.size === 0) this.#spellings.delete(lower);
+    else this.#spellings.set(lower, spellings);
+  }
+
+  #usable(service: string, endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    return endpoints.filter((endpoint) => {
+      if (isIP(endpoint.ip) !== 0 && endpoint.port > 0 && endpoint.port < 65_536) return true;
+      this.#leaveOut(
+        `endpoint ${endpointAddress(endpoint)} of ${service}`,
+        "it is not an IP address and a port",
+      );
+      return false;
+    });
   }
 
   #leaveOut(what: string, reason: string): void {
@@ -158,4 +192,12 @@ export class CatalogStore {
     this.#warned.add(text);
     this.#log.warn(text);
   }
+}
+
+function nameProblem(service: string, spellings: ReadonlySet<string>): string | undefined {
+  if (!SERVICE_NAME.test(service)) return "a name has letters, digits, dots, hyphens and underscores";
+  if (RESERVED.has(service)) return "the name is taken by a cluster of the control plane itself";
+  // Names are host names to callers, and those do not know upper and lower case. Every replica chooses the same.
+  const [first] = [...spellings].sort();
+  return first === service ? undefined : `it differs from "${first}" in upper and lower case only`;
 }

@@ -10,7 +10,7 @@ import { defaultMeshPolicy, type MeshPolicy } from "./policy/mesh-policy.ts";
 import type { Catalog } from "./model.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
-import { parseSource, type DiscoverySourceDef, type SourceLog } from "./source.ts";
+import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import type { OptionValues } from "./source-options.ts";
 import { sources as shippedSources } from "./sources/index.ts";
 
@@ -49,9 +49,7 @@ const LINGER_MS = 30_000;
 export async function startControl(options: ControlOptions): Promise<ControlPlane> {
   const { log, host = "127.0.0.1", mesh } = options;
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
-  const names = parsed.map(({ source }, i) =>
-    parsed.findIndex((p) => p.source === source) === i ? source.name : `${source.name}-${i + 1}`,
-  );
+  const names = sourceNames(parsed);
   let policy = mesh === undefined ? defaultMeshPolicy() : await readPolicy(mesh);
   const snapshots = new SnapshotBuilder(policy, options.lingerMs ?? LINGER_MS);
   const stopping = new AbortController();
@@ -59,7 +57,8 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   let restored = false;
   let pushTimer: NodeJS.Timeout | undefined;
 
-  const catalog = new CatalogStore(names, options.hold, log, () => {
+  const named = parsed.map(({ rule }, i) => ({ name: names[i]!, rule }));
+  const catalog = new CatalogStore(named, options.hold, log, () => {
     snapshots.update({ catalog: catalog.catalog });
     changed();
     lastGood?.changed();

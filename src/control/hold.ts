@@ -1,5 +1,5 @@
 // The safety core: a reading never takes the last endpoints of a service away merely because its source blinked.
-import { endpointAddress, type Endpoint, type Reading, type ServiceReading } from "./model.ts";
+import { endpointAddress, sameEndpoints, type Endpoint, type Reading, type ServiceReading } from "./model.ts";
 
 export interface HoldOptions {
   /** How long a service that vanished or lost all endpoints is held, in milliseconds; Infinity = until confirmed. */
@@ -36,8 +36,8 @@ export interface Hold {
 
 /** What one reading or the passing of time did. */
 export interface HoldChange {
-  /** Whether `services` changed. */
-  readonly changed: boolean;
+  /** Services whose endpoints changed, or that came or went. */
+  readonly changed: ReadonlySet<string>;
   readonly begun: readonly Hold[];
   readonly ended: readonly Hold[];
 }
@@ -48,6 +48,8 @@ export interface SourceHealth {
   readonly lastSuccess: number;
   readonly error: string;
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 interface OpenHold {
   readonly hold: Hold;
@@ -94,7 +96,7 @@ export class SourceState {
   apply(reading: Reading, now: number): HoldChange {
     if (reading.kind === "error") {
       this.#health = { ...this.#health, lastAttempt: now, error: reading.error };
-      return { changed: false, begun: [], ended: [] };
+      return { changed: NONE, begun: [], ended: [] };
     }
     this.#health = { lastAttempt: now, lastSuccess: now, error: reading.incomplete ?? "" };
     const before = this.#services;
@@ -106,11 +108,14 @@ export class SourceState {
       const reported = reading.services.get(name);
       if (reported === undefined && reading.deleted?.has(name)) continue;
       const doubt = doubtOf(known, reported, this.#options);
-      if (doubt === undefined) this.#services.set(name, reported!.endpoints);
-      else this.#hold(name, known, reported, doubt, heldBefore.get(name)?.hold.since ?? now);
+      if (doubt === undefined) {
+        // The old list where nothing changed, so that who keeps something by it need not look.
+        const { endpoints } = reported!;
+        this.#services.set(name, sameEndpoints(known, endpoints) ? known : endpoints);
+      } else this.#hold(name, known, reported, doubt, heldBefore.get(name)?.hold.since ?? now);
     }
     return {
-      changed: !sameServices(before, this.#services),
+      changed: differences(before, this.#services),
       begun: this.holds.filter(({ service }) => !heldBefore.has(service)),
       ended: Array.from(heldBefore.values(), ({ hold }) => hold).filter(
         ({ service }) => !this.#holds.has(service),
@@ -122,7 +127,7 @@ export class SourceState {
   expire(now: number): HoldChange {
     const ended = this.holds.filter(({ until }) => now >= until);
     for (const { service } of ended) this.release(service);
-    return { changed: ended.length > 0, begun: [], ended };
+    return { changed: new Set(ended.map(({ service }) => service)), begun: [], ended };
   }
 
   /** Believes the source about a held service at once. Undefined when it is not held. */
@@ -134,7 +139,7 @@ export class SourceState {
     // A service whose endpoints are gone stays known for a while: proxies are answered "empty" rather than nothing.
     if (pending === undefined && hold.kept === 0) this.#services.delete(service);
     else this.#services.set(service, pending?.endpoints ?? []);
-    return { changed: true, begun: [], ended: [hold] };
+    return { changed: new Set([service]), begun: [], ended: [hold] };
   }
 
   #hold(
@@ -200,19 +205,16 @@ function merge(known: readonly Endpoint[], reported: readonly Endpoint[]): Endpo
   return [...all.values()];
 }
 
-function sameServices(
+/** Names of the services that differ. */
+function differences(
   left: ReadonlyMap<string, readonly Endpoint[]>,
   right: ReadonlyMap<string, readonly Endpoint[]>,
-): boolean {
-  if (left.size !== right.size) return false;
+): Set<string> {
+  const changed = new Set<string>();
   for (const [name, endpoints] of left) {
     const other = right.get(name);
-    if (other === undefined || JSON.stringify(sorted(endpoints)) !== JSON.stringify(sorted(other)))
-      return false;
+    if (other === undefined || !sameEndpoints(endpoints, other)) changed.add(name);
   }
-  return true;
-}
-
-function sorted(endpoints: readonly Endpoint[]): Endpoint[] {
-  return endpoints.toSorted((a, b) => (endpointAddress(a) < endpointAddress(b) ? -1 : 1));
+  for (const name of right.keys()) if (!left.has(name)) changed.add(name);
+  return changed;
 }

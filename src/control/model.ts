@@ -41,6 +41,8 @@ export type Reading =
 /** An endpoint and the source it came from. */
 export interface SourcedEndpoint extends Endpoint {
   readonly source: string;
+  /** Envoy's priority level: endpoints of a higher number take traffic when those below are not fit; 0 when absent. */
+  readonly priority?: number;
 }
 
 /** What a service may be called. Names become clusters, domains and parts of stat names. */
@@ -52,4 +54,36 @@ export type Catalog = ReadonlyMap<string, readonly SourcedEndpoint[]>;
 /** `ip:port`, or `[ip]:port` for IPv6. */
 export function endpointAddress(endpoint: Pick<Endpoint, "ip" | "port">): string {
   return endpoint.ip.includes(":") ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
+}
+
+/** Whether two lists hold the same endpoints, in whatever order. */
+export function sameEndpoints(left: readonly Endpoint[], right: readonly Endpoint[]): boolean {
+  if (left === right) return true;
+  if (left.length !== right.length) return false;
+  if (left.every((endpoint, i) => sameEndpoint(endpoint, right[i]!))) return true;
+  const byAddress = new Map(right.map((endpoint) => [endpointAddress(endpoint), endpoint]));
+  if (byAddress.size !== right.length) return false;
+  return left.every((endpoint) => {
+    const other = byAddress.get(endpointAddress(endpoint));
+    return other !== undefined && sameEndpoint(endpoint, other);
+  });
+}
+
+function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a === b ||
+    (a.ip === b.ip &&
+      a.port === b.port &&
+      a.weight === b.weight &&
+      a.region === b.region &&
+      a.zone === b.zone &&
+      a.version === b.version &&
+      a.health === b.health &&
+      sameMetadata(a.metadata, b.metadata))
+  );
+}
+
+function sameMetadata(a: Endpoint["metadata"], b: Endpoint["metadata"]): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }

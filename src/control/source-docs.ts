@@ -1,6 +1,9 @@
 import type { DiscoverySourceDef } from "./source.ts";
 import type { SourceOption } from "./source-options.ts";
 
+/** What options can be told of. */
+export type Described = Pick<DiscoverySourceDef, "name" | "options">;
+
 /** One option in the words that help and documentation show. */
 export interface OptionWords {
   readonly name: string;
@@ -10,7 +13,7 @@ export interface OptionWords {
 }
 
 /** The options of a source, in words. */
-export function describeOptions(source: DiscoverySourceDef): OptionWords[] {
+export function describeOptions(source: Described): OptionWords[] {
   return Object.entries(source.options).map(([name, option]) => ({
     name,
     meaning: [option.description, ...remarks(option)].join("; "),
@@ -19,7 +22,7 @@ export function describeOptions(source: DiscoverySourceDef): OptionWords[] {
 }
 
 /** The options of a source as a Markdown table. */
-export function renderOptions(source: DiscoverySourceDef): string {
+export function renderOptions(source: Described): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
   const rows = describeOptions(source).map(({ name, meaning, fallback }) => {
     const shown = fallback === "" || fallback === "required" ? fallback : `\`${fallback}\``;
@@ -33,7 +36,7 @@ const MARK = /(<!-- options of (\w+) -->\n)[\s\S]*?(\n<!-- end -->)/g;
 /** Writes the options of each source between its marks in a text; gives the text and the sources that have no marks. */
 export function fillOptions(
   text: string,
-  sources: readonly DiscoverySourceDef[],
+  sources: readonly Described[],
 ): { text: string; missing: string[] } {
   const found = new Set<string>();
   const filled = text.replaceAll(MARK, (whole, begin: string, name: string, end: string) => {

@@ -1,4 +1,6 @@
+import { commonOptions, mergeRule, type CommonValues } from "./common-options.ts";
 import type { Reading } from "./model.ts";
+import type { MergeRule } from "./source-merge.ts";
 import { parseOptions, type OptionTable, type OptionValues } from "./source-options.ts";
 
 /** What a source gets to work with. */
@@ -46,6 +48,15 @@ export function defineSource<const T extends OptionTable>(source: {
   };
 }
 
+/** A source as `--source` asks for it. */
+export interface ParsedSource {
+  readonly source: DiscoverySourceDef;
+  readonly options: OptionValues;
+  /** What it is to be called; "" = by its kind. */
+  readonly as: string;
+  readonly rule: MergeRule;
+}
+
 /**
  * Reads `NAME:option=value,option=value` as given to `--source`; options that are not there come from the environment.
  * Throws an Error that names what is wrong and what is allowed.
@@ -54,17 +65,33 @@ export function parseSource(
   text: string,
   sources: readonly DiscoverySourceDef[],
   env: Readonly<Record<string, string | undefined>> = process.env,
-): { source: DiscoverySourceDef; options: OptionValues } {
+): ParsedSource {
   const colon = text.indexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);
   const source = sources.find((each) => each.name === name);
   const names = sources.map((each) => each.name).join(", ");
   if (source === undefined) throw new Error(`Cannot use source "${name}": it must be one of ${names}`);
-  const options = parseOptions(name, source.options, colon < 0 ? "" : text.slice(colon + 1), env);
+  const table = { ...source.options, ...commonOptions };
+  const values = parseOptions(name, table, colon < 0 ? "" : text.slice(colon + 1), env) as OptionValues &
+    CommonValues;
   try {
-    source.check?.(options);
+    source.check?.(values);
+    return { source, options: values, as: values.as, rule: mergeRule(values) };
   } catch (error) {
     throw new Error(`Cannot use source "${name}": ${(error as Error).message}`, { cause: error });
   }
-  return { source, options };
+}
+
+/** A name for each source, unlike all others: what it is called, else its kind, with a number from the second on. */
+export function sourceNames(parsed: readonly ParsedSource[]): string[] {
+  const names: string[] = [];
+  for (const [i, { source, as }] of parsed.entries()) {
+    const name =
+      as ||
+      (parsed.findIndex((each) => each.source === source) === i ? source.name : `${source.name}-${i + 1}`);
+    if (names.includes(name))
+      throw new Error(`Cannot use two sources called "${name}": give one another name with as=NAME`);
+    names.push(name);
+  }
+  return names;
 }

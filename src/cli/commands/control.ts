@@ -170,6 +170,7 @@ async function sources({ api }: { api: string }): Promise<void> {
 
 async function kinds(name: string | undefined): Promise<void> {
   const { sources: all } = await import("../../control/sources/index.ts");
+  const { commonOptions } = await import("../../control/common-options.ts");
   const { describeOptions } = await import("../../control/source-docs.ts");
   const { optionVariable } = await import("../../control/source-options.ts");
   const shown = all.filter((source) => name === undefined || source.name === name);
@@ -198,7 +199,7 @@ async function kinds(name: string | undefined): Promise<void> {
   console.log(`${source!.name}: ${source!.description.replaceAll("`", "")}\n`);
   printTable(
     ["OPTION", "VARIABLE", "DEFAULT", "MEANING"],
-    describeOptions(source!).map((option) => [
+    describeOptions({ ...source!, options: { ...source!.options, ...commonOptions } }).map((option) => [
       option.name,
       optionVariable(source!.name, option.name),
       option.fallback || "-",

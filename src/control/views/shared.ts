@@ -134,7 +134,7 @@ function accessLog(target: string): Record<string, JsonValue> {
 function localities(endpoints: readonly SourcedEndpoint[]): JsonValue[] {
   const groups = new Map<string, SourcedEndpoint[]>();
   for (const endpoint of endpoints) {
-    const key = `${endpoint.region}\n${endpoint.zone}`;
+    const key = `${endpoint.priority ?? 0}\n${endpoint.region}\n${endpoint.zone}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [endpoint]);
     else group.push(endpoint);
@@ -142,6 +142,7 @@ function localities(endpoints: readonly SourcedEndpoint[]): JsonValue[] {
   // gRPC clients reject a locality without a name and pass over one without a weight; Envoy needs neither.
   return [...groups.values()].map((group) => ({
     locality: { region: group[0]!.region, zone: group[0]!.zone },
+    ...(group[0]!.priority && { priority: group[0]!.priority }),
     load_balancing_weight: group.reduce((sum, { weight }) => sum + weight, 0),
     lb_endpoints: group.map(lbEndpoint),
   }));

@@ -1,0 +1,13 @@
+// A Kubernetes API server and nothing else: no kubelet, no controllers. Tests create what they need through its API.
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+)
+
+func main() {
+	os.Exit(cli.Run(app.NewAPIServerCommand()))
+}
