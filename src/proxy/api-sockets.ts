@@ -24,14 +24,17 @@ export interface ListenerFilterDef<C extends MessageName = MessageName> {
 
 /** Shared by all connections of a listener. */
 export interface ListenerFilter {
+  /** The connection was accepted; nothing was read yet. "close": drop it. */
+  onAccept?(socket: Socket, facts: ListenerFacts): "next" | "close";
   /**
-   * Sees all bytes that arrived so far, at each arrival, and notes in `facts` what it finds. "more": wait for more
-   * bytes; "next": done with this connection; "close": drop it.
+   * Sees all bytes that arrived so far and were not consumed, at each arrival, and notes in `facts` what it finds. "more":
+   * wait for more bytes; "next": done with this connection; a number: the same, and so many bytes are consumed; "close":
+   * drop the connection.
    */
-  onBytes(bytes: Buffer, facts: ListenerFacts): "more" | "next" | "close";
+  onBytes?(bytes: Buffer, facts: ListenerFacts): "more" | "next" | "close" | number;
 }
 
-/** What listener filters find out, for the choice of the filter chain. */
+/** What listener filters find out, for the choice of the filter chain and for those who serve the connection. */
 export interface ListenerFacts {
   /** Lower case; "" if unknown. */
   serverName: string;
@@ -39,6 +42,18 @@ export interface ListenerFacts {
   transportProtocol: string;
   /** In the client's order. */
   applicationProtocols: readonly string[];
+  /** Who the client is and where it wanted to go, where the socket does not tell the truth. */
+  remote?: SocketEndpoint;
+  local?: SocketEndpoint;
+  /** Becomes that of the connection. */
+  dynamicMetadata?: Map<string, Record<string, unknown>>;
+  filterState?: Map<string, unknown>;
+}
+
+/** One end of a connection. */
+export interface SocketEndpoint {
+  readonly ip: string;
+  readonly port: number;
 }
 
 // ---- Transport sockets --------------------------------------------------------------------------------------------

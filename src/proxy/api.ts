@@ -4,16 +4,17 @@ import type { Clock } from "../base/clock.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CodecStream, ResetReason } from "../http/stream.ts";
-import type { Connection, ConnectionHandler } from "../net/connection.ts";
 import type { NetContext } from "../net/net-context.ts";
 import type { TlsInfo } from "../net/tls/tls-info.ts";
 import type { Ledger } from "../proto/ledger.ts";
 import type { Messages } from "../proto/messages.d.ts";
 import type { StatScope, StatStore } from "../stats/stat-store.ts";
 import type { ListenerFilterDef, TransportSocketDef } from "./api-sockets.ts";
-import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
+import type { NetworkFilterDef } from "./api-network.ts";
+import type { StreamInfo } from "./stream-info.ts";
 
 export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
+export type * from "./api-network.ts";
 export type * from "./api-sockets.ts";
 export type { HeaderMap } from "../http/header-map.ts";
 export { ResponseFlag, formatResponseFlags, formatResponseFlagsLong } from "./response-flags.ts";
@@ -306,52 +307,6 @@ export interface UpstreamConnectionInfo {
   readonly requests: number;
   /** Undefined on plaintext connections. */
   readonly tls?: TlsInfo | undefined;
-}
-
-// ---- Network filters ----------------------------------------------------------------------------------------------
-
-/** An accepted connection and what is known of it. */
-export interface DownstreamConnection {
-  readonly connection: Connection;
-  readonly info: ConnectionInfo;
-}
-
-export interface NetworkFilterDef<C extends MessageName = MessageName> {
-  readonly name: string;
-  readonly config: C;
-  readonly ledger: Ledger;
-  create(config: Messages[C], context: NetworkFilterContext): NetworkFilterFactory;
-}
-
-export interface NetworkFilterFactory {
-  /** Takes over a connection: returns who handles its bytes. */
-  accept(downstream: DownstreamConnection): ConnectionHandler;
-  /**
-   * Tell open connections to finish: "connection: close", GOAWAY.
-   * @param closeIdle close idle ones too, that could only be told with their next response
-   */
-  drain(closeIdle: boolean): void;
-  /** The filter chain is gone and its last connection too. */
-  close(): void;
-  /** ALPN names of the protocols that it speaks, e.g. "http/1.1"; absent = it does not care. */
-  readonly protocols?: readonly string[];
-}
-
-export interface NetworkFilterContext extends FactoryContext {
-  /** "listener.<address>." */
-  readonly listenerScope: StatScope;
-  readonly listenerName: string;
-  readonly perConnectionBufferLimit: number;
-  /** The process-wide answer to "should this response close its connection?". */
-  readonly drainDecision: () => boolean;
-  readonly routes: RouteConfigs;
-  readonly extensions: Extensions;
-}
-
-/** Route configurations that came by RDS. */
-export interface RouteConfigs {
-  /** Current route configuration; undefined until it arrived. Changes are picked up by asking per request. */
-  get(name: string): unknown;
 }
 
 // ---- Access logs --------------------------------------------------------------------------------------------------

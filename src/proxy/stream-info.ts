@@ -4,12 +4,20 @@ import type { TlsInfo } from "../net/tls/tls-info.ts";
 /** What is known of a downstream connection; shared by its requests. */
 export interface ConnectionInfo {
   readonly id: number;
+  /** Address of the client, "ip:port": what a PROXY header says, or else the peer's. */
+  readonly remoteAddress: string;
+  readonly remoteIp: string;
   /** Address of the peer as the socket shows it, "ip:port". */
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
+  /** Where the client wanted to go: what a PROXY header or the redirecting kernel says, or else this end's address. */
   readonly localAddress: string;
   readonly localIp: string;
   readonly localPort: number;
+  /** This end's address as the socket shows it. */
+  readonly directLocalAddress: string;
+  /** The kernel or a PROXY header told `localAddress`: the connection was redirected here. */
+  readonly localRestored: boolean;
   /** "" on plaintext connections. */
   readonly requestedServerName: string;
   readonly tls: boolean;
@@ -18,6 +26,9 @@ export interface ConnectionInfo {
   /** Bytes of the listener's address, for logs: the listener's name. */
   readonly listenerName: string;
   readonly filterChainName: string;
+  /** Dynamic metadata and filter state of the connection, which its requests see too; created on first write. */
+  dynamicMetadata?: Map<string, Record<string, unknown>> | undefined;
+  filterState?: Map<string, unknown> | undefined;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Messages } from "../../proto/messages.d.ts";
 import type {
   AccessLogContext,
   AccessLogSink,
+  AccessLogs,
   FactoryContext,
   NetworkFilterContext,
   StreamInfo,
@@ -30,6 +31,17 @@ export function compileAccessLogs(list: readonly Config[], context: NetworkFilte
     filter: config.filter === undefined ? undefined : compileAccessLogFilter(config.filter, context),
     sink: createSink(config, logContext, context),
   }));
+}
+
+/** The same as one object that writes to all of them. */
+export function createAccessLogs(list: readonly Config[], context: NetworkFilterContext): AccessLogs {
+  const logs = compileAccessLogs(list, context);
+  return {
+    write: (info) => writeAccessLogs(logs, info, context),
+    flush: () => {
+      for (const { sink } of logs) sink.flush();
+    },
+  };
 }
 
 /** Logs a finished request everywhere. An operator or sink that throws costs its line, not the thread. */

@@ -10,8 +10,8 @@ import { compileJsonFormat } from "./json-format.ts";
 function sample(): StreamInfo {
   const info = new StreamInfo();
   info.connection = {
-    id: 7, directRemoteAddress: "127.0.0.1:4000", directRemoteIp: "127.0.0.1", localAddress: "127.0.0.1:80", localIp: "127.0.0.1",
-    localPort: 80, requestedServerName: "", tls: false, listenerName: "l", filterChainName: "",
+    id: 7, remoteAddress: "127.0.0.1:4000", remoteIp: "127.0.0.1", directRemoteAddress: "127.0.0.1:4000", directRemoteIp: "127.0.0.1", localAddress: "127.0.0.1:80", localIp: "127.0.0.1",
+    localPort: 80, directLocalAddress: "127.0.0.1:80", localRestored: false, requestedServerName: "", tls: false, listenerName: "l", filterChainName: "",
   }; // prettier-ignore
   info.startWall = Date.UTC(2026, 10, 22, 3, 23, 30, 392) + 0.25;
   info.start = 100;

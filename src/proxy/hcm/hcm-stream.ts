@@ -84,8 +84,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     info.connection = owner.info;
     info.start = now;
     info.startWall = context.clock.wall();
-    info.downstreamRemoteAddress = owner.info.directRemoteAddress;
-    info.downstreamRemoteIp = owner.info.directRemoteIp;
+    info.downstreamRemoteAddress = owner.info.remoteAddress;
+    info.downstreamRemoteIp = owner.info.remoteIp;
     this.#codec = codec;
     this.#owner = owner;
     stats.rqTotal.inc();

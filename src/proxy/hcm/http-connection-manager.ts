@@ -1,5 +1,5 @@
 import { accessLogFilterLedger } from "../access-log/access-log-filter.ts";
-import type { NetworkFilterDef } from "../api.ts";
+import type { NetworkFilterDef, TerminalFilterFactory } from "../api.ts";
 import { substitutionFormatLedger } from "../formatter/substitution-format.ts";
 import { compileHcmConfig } from "./hcm-config.ts";
 import { HcmConnection } from "./hcm-connection.ts";
@@ -16,7 +16,7 @@ const PROTOCOLS = {
 } as const;
 
 /** Speaks HTTP with clients and runs the HTTP filters. */
-export const httpConnectionManager: NetworkFilterDef<Config> = {
+export const httpConnectionManager: NetworkFilterDef<Config, TerminalFilterFactory> = {
   name: "envoy.filters.network.http_connection_manager",
   config: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
   ledger: { ...hcmLedger, ...accessLogFilterLedger, ...substitutionFormatLedger },

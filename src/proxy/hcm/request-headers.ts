@@ -49,8 +49,8 @@ export function mutateRequestHeaders(
 
   const client = clientAddress(headers, connection, config);
   if (client.ip === "") {
-    info.downstreamRemoteAddress = connection.directRemoteAddress;
-    info.downstreamRemoteIp = connection.directRemoteIp;
+    info.downstreamRemoteAddress = connection.remoteAddress;
+    info.downstreamRemoteIp = connection.remoteIp;
   } else {
     info.downstreamRemoteIp = client.ip;
     info.downstreamRemoteAddress = client.ip.includes(":") ? `[${client.ip}]:0` : client.ip + ":0";
@@ -136,7 +136,7 @@ function clientAddress(headers: HeaderMap, connection: ConnectionInfo, config: H
   if (forwarded === undefined) return PEER_UNTRUSTED;
   const found = addressFromRight(forwarded, config.xffTrustedHops);
   if (found === undefined) return PEER_UNTRUSTED;
-  return found.ip === connection.directRemoteIp && !found.only
+  return found.ip === connection.remoteIp && !found.only
     ? PEER_UNTRUSTED
     : { ip: found.ip, trusted: found.only };
 }
@@ -155,7 +155,7 @@ function addressFromRight(forwarded: string, skip: number): { ip: string; only: 
 
 function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: HcmConfig): void {
   if (!config.skipXffAppend) {
-    const peer = connection.directRemoteIp;
+    const peer = connection.remoteIp;
     const own = isLoopback(peer) ? config.context.localIp : peer;
     if (headers.getId(FORWARDED_FOR) === "") headers.setId(FORWARDED_FOR, own);
     else headers.appendId(FORWARDED_FOR, own);

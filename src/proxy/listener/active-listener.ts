@@ -9,6 +9,7 @@ import type { TlsInfo } from "../../net/tls/tls-info.ts";
 import type { ListenerFacts } from "../api.ts";
 import { connectionInfo } from "./connection-info.ts";
 import { NOTHING_FOUND } from "./filter-chain-match.ts";
+import { Downstream } from "./downstream.ts";
 import type { Chain, FilterChains } from "./filter-chains.ts";
 import { inspect } from "./inspection.ts";
 
@@ -210,7 +211,7 @@ export class ActiveListener {
   }
 
   #start(socket: Socket, chains: FilterChains, facts: ListenerFacts): void {
-    const info = connectionInfo(socket, this.name);
+    const info = connectionInfo(socket, this.name, facts);
     const chain = chains.find(info, facts);
     if (chain === undefined) {
       this.#noChain.inc();
@@ -233,14 +234,13 @@ export class ActiveListener {
     const known = {
       ...info,
       filterChainName: chain.name,
-      requestedServerName: facts.serverName,
     };
-    if (transport === undefined) return this.#serve(socket, chain, known, undefined, socket);
+    if (transport === undefined) return this.#serve(socket, chain, known, undefined, socket, started);
     socket.on("error", () => {});
     transport.accept(socket, {
       onSecure: (secure, tls) => {
         const info = { ...known, tls: true, tlsInfo: tls };
-        this.#serve(secure, chain, info, tls, socket);
+        this.#serve(secure, chain, info, tls, socket, started);
       },
       onFailure: (_reason, timedOut) => {
         if (timedOut) this.#handshakeTimeouts.inc();
@@ -249,10 +249,18 @@ export class ActiveListener {
   }
 
   /** @param raw the accepted socket, which lies below `socket` when there is TLS */
-  #serve(socket: Socket, chain: Chain, info: ConnectionInfo, tls: TlsInfo | undefined, raw: Socket): void {
+  #serve(
+    socket: Socket,
+    chain: Chain,
+    info: ConnectionInfo,
+    tls: TlsInfo | undefined,
+    raw: Socket,
+    accepted: number,
+  ): void {
     const connection = Connection.accept(socket, this.#options.net, PENDING, raw);
     connection.tls = tls;
-    connection.handler = chain.factory.accept({ connection, info });
+    const { clock } = this.#options;
+    connection.handler = chain.factory.accept(new Downstream(connection, info, clock, accepted));
   }
 
   #gone(socket: Socket, chains: FilterChains): void {

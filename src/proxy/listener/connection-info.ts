@@ -1,24 +1,34 @@
 import type { Socket } from "node:net";
+import type { ListenerFacts } from "../api.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
 
 let lastConnectionId = 0;
 
-/** What an accepted socket says of itself, with a number of its own. */
-export function connectionInfo(socket: Socket, listenerName: string): ConnectionInfo {
-  const remoteIp = unmapped(socket.remoteAddress ?? "");
-  const localIp = unmapped(socket.localAddress ?? "");
-  const localPort = socket.localPort ?? 0;
+/** What an accepted socket and the listener filters say of a connection, with a number of its own. */
+export function connectionInfo(socket: Socket, listenerName: string, facts: ListenerFacts): ConnectionInfo {
+  const { remote, local } = facts;
+  const directRemoteIp = unmapped(socket.remoteAddress ?? "");
+  const directRemoteAddress = endpoint(directRemoteIp, socket.remotePort ?? 0);
+  const directLocalIp = unmapped(socket.localAddress ?? "");
+  const directLocalPort = socket.localPort ?? 0;
+  const directLocalAddress = endpoint(directLocalIp, directLocalPort);
   return {
     id: ++lastConnectionId,
-    directRemoteAddress: endpoint(remoteIp, socket.remotePort ?? 0),
-    directRemoteIp: remoteIp,
-    localAddress: endpoint(localIp, localPort),
-    localIp,
-    localPort,
-    requestedServerName: "",
+    remoteAddress: remote === undefined ? directRemoteAddress : endpoint(remote.ip, remote.port),
+    remoteIp: remote === undefined ? directRemoteIp : remote.ip,
+    directRemoteAddress,
+    directRemoteIp,
+    localAddress: local === undefined ? directLocalAddress : endpoint(local.ip, local.port),
+    localIp: local === undefined ? directLocalIp : local.ip,
+    localPort: local === undefined ? directLocalPort : local.port,
+    directLocalAddress,
+    localRestored: local !== undefined,
+    requestedServerName: facts.serverName,
     tls: false,
     listenerName,
     filterChainName: "",
+    dynamicMetadata: facts.dynamicMetadata,
+    filterState: facts.filterState,
   };
 }
 

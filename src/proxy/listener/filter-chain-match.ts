@@ -15,6 +15,7 @@ type Criterion = (facts: Facts) => number;
 interface Facts {
   readonly localPort: number;
   readonly localIp: Uint8Array | undefined;
+  readonly directIp: Uint8Array | undefined;
   readonly remoteIp: Uint8Array | undefined;
   readonly remotePort: number;
   readonly sameIp: boolean;
@@ -46,7 +47,7 @@ export function compileFilterChainMatch(match: Config | undefined): CompiledMatc
       ({ found }) =>
         asked((match?.transportProtocol ?? "") === "", match?.transportProtocol === found.transportProtocol),
       protocols(match?.applicationProtocols ?? []),
-      prefixes(match?.directSourcePrefixRanges ?? [], (facts) => facts.remoteIp),
+      prefixes(match?.directSourcePrefixRanges ?? [], (facts) => facts.directIp),
       (facts) => sourceType(match?.sourceType ?? 0, facts.sameIp),
       prefixes(match?.sourcePrefixRanges ?? [], (facts) => facts.remoteIp),
       (facts) => asked(sources.length === 0, sources.includes(facts.remotePort)),
@@ -78,13 +79,14 @@ export function findFilterChain<C extends { readonly match: CompiledMatch }>(
 }
 
 function factsOf(info: ConnectionInfo, found: ListenerFacts): Facts {
-  const colon = info.directRemoteAddress.lastIndexOf(":");
+  const colon = info.remoteAddress.lastIndexOf(":");
   return {
     localPort: info.localPort,
     localIp: parseIp(info.localIp),
-    remoteIp: parseIp(info.directRemoteIp),
-    remotePort: Number(info.directRemoteAddress.slice(colon + 1)),
-    sameIp: info.directRemoteIp === info.localIp || isLoopback(info.directRemoteIp),
+    directIp: parseIp(info.directRemoteIp),
+    remoteIp: parseIp(info.remoteIp),
+    remotePort: Number(info.remoteAddress.slice(colon + 1)),
+    sameIp: info.remoteIp === info.localIp || isLoopback(info.remoteIp),
     found,
   };
 }

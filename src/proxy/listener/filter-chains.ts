@@ -5,12 +5,13 @@ import type {
   ListenerFacts,
   ListenerFilter,
   NetworkFilterContext,
-  NetworkFilterFactory,
+  TerminalFilterFactory,
   ServerTransport,
 } from "../api.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
 import { findTransportSocket } from "../transport-sockets.ts";
 import { compileFilterChainMatch, findFilterChain, type CompiledMatch } from "./filter-chain-match.ts";
+import { createNetworkChain } from "./network-chain.ts";
 
 type Listener = Messages["envoy.config.listener.v3.Listener"];
 type ChainConfig = Messages["envoy.config.listener.v3.FilterChain"];
@@ -19,7 +20,7 @@ type ChainConfig = Messages["envoy.config.listener.v3.FilterChain"];
 export interface Chain {
   readonly name: string;
   readonly match: CompiledMatch;
-  readonly factory: NetworkFilterFactory;
+  readonly factory: TerminalFilterFactory;
   /** Undefined = plaintext. */
   readonly transport: ServerTransport | undefined;
 }
@@ -65,7 +66,7 @@ export class FilterChains {
     return findFilterChain(this.#chains, info, found) ?? this.#default;
   }
 
-  /** See NetworkFilterFactory.drain. */
+  /** See TerminalFilterFactory.drain. */
   drain(closeIdle: boolean): void {
     for (const chain of this.#all()) chain.factory.drain(closeIdle);
   }
@@ -83,19 +84,7 @@ export class FilterChains {
 }
 
 function createChain(config: ChainConfig, context: NetworkFilterContext): Chain {
-  const [filter, ...more] = config.filters;
-  if (filter === undefined || more.length > 0)
-    throw new Error(
-      `filter chain '${config.name}': exactly one network filter is supported, not ${config.filters.length}`,
-    );
-  if (filter.configType.case !== "typedConfig")
-    throw new Error(`filter '${filter.name}': typed_config must be set`);
-  const any = filter.configType.value;
-  const type = configTypeName(any);
-  const def = context.extensions.network.find((each) => each.config === type);
-  if (def === undefined)
-    throw new Error(`Didn't find a registered implementation for '${filter.name}' with type URL: '${type}'`);
-  const factory = def.create(unpackAs(any, def.config) as never, context);
+  const factory = createNetworkChain(config.filters, context);
   return {
     name: config.name,
     match: compileFilterChainMatch(config.filterChainMatch),
@@ -106,7 +95,7 @@ function createChain(config: ChainConfig, context: NetworkFilterContext): Chain 
 
 function createTransport(
   config: ChainConfig,
-  factory: NetworkFilterFactory,
+  factory: TerminalFilterFactory,
   context: NetworkFilterContext,
 ): ServerTransport | undefined {
   const found = findTransportSocket(config.transportSocket, context.extensions, "createServer");

@@ -6,8 +6,8 @@ import type { ListenerFacts, ListenerFilter } from "../api.ts";
 export type InspectionEnd = "done" | "refused" | "timeout" | "remote-close";
 
 /**
- * Shows the first bytes of a socket to listener filters, one filter after the other, and puts the bytes back. Calls
- * back once; the socket is paused then, and its bytes are still unread.
+ * Shows a socket and its first bytes to listener filters, one filter after the other, and puts back the bytes that no
+ * filter consumed. Calls back once; the socket is paused then, and its bytes are still unread.
  */
 export function inspect(
   socket: Socket,
@@ -18,6 +18,8 @@ export function inspect(
   const facts: ListenerFacts = { serverName: "", transportProtocol: "raw_buffer", applicationProtocols: [] };
   let bytes: Buffer = Buffer.alloc(0);
   let index = 0;
+  let accepted = false;
+  let cancel: (() => void) | undefined;
   const finish = (end: InspectionEnd): void => {
     cancel?.();
     socket.off("readable", onReadable);
@@ -27,22 +29,33 @@ export function inspect(
     if (bytes.length > 0 && !socket.destroyed) socket.unshift(bytes);
     done(end, facts);
   };
+  /** Goes on until a filter needs more bytes; undefined then. */
+  const advance = (): InspectionEnd | undefined => {
+    for (; index < filters.length; index++, accepted = false) {
+      const filter = filters[index]!;
+      if (!accepted && filter.onAccept?.(socket, facts) === "close") return "refused";
+      accepted = true;
+      if (filter.onBytes === undefined) continue;
+      const verdict = bytes.length === 0 ? "more" : filter.onBytes(bytes, facts);
+      if (verdict === "more") return undefined;
+      if (verdict === "close") return "refused";
+      if (verdict !== "next") bytes = bytes.subarray(verdict);
+    }
+    return "done";
+  };
   const onReadable = (): void => {
     const more = socket.read() as Buffer | null;
     if (more === null) return;
     bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
-    while (index < filters.length) {
-      const verdict = filters[index]!.onBytes(bytes, facts);
-      if (verdict === "more") return;
-      if (verdict === "close") return finish("refused");
-      index++;
-    }
-    finish("done");
+    const end = advance();
+    if (end !== undefined) finish(end);
   };
   const onEnd = (): void => finish("remote-close");
   const onClose = (): void => finish("remote-close");
   const onError = (): void => {};
-  const cancel = limits.timeout > 0 ? limits.clock.after(limits.timeout, () => finish("timeout")) : undefined;
+  const atOnce = advance();
+  if (atOnce !== undefined) return done(atOnce, facts);
+  if (limits.timeout > 0) cancel = limits.clock.after(limits.timeout, () => finish("timeout"));
   socket.on("readable", onReadable);
   socket.on("end", onEnd);
   socket.on("close", onClose);

@@ -1,6 +1,7 @@
 import { decode } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Extensions, FactoryContext, NetworkFilterContext, RouteConfigs } from "../api.ts";
+import { createAccessLogs } from "../access-log/access-log.ts";
 import type { FromWorker, ToWorker } from "../link.ts";
 import { ActiveListener, type BindAddress } from "./active-listener.ts";
 import { FilterChains } from "./filter-chains.ts";
@@ -152,7 +153,7 @@ export function listenerContext(
 ): NetworkFilterContext {
   const prefix = listener.statPrefix === "" ? statAddress(bind[0]) : listener.statPrefix;
   const { factory } = options;
-  return {
+  const context: NetworkFilterContext = {
     clock: factory.clock,
     wheel: factory.wheel,
     net: factory.net,
@@ -171,7 +172,9 @@ export function listenerContext(
     drainDecision: options.drainDecision,
     routes: options.routes,
     extensions: options.extensions,
+    accessLogs: (list) => createAccessLogs(list, context),
   };
+  return context;
 }
 
 /** "127.0.0.1_8080", "[__1]_8080", or the path with "/" and ":" as "_". */

@@ -89,6 +89,7 @@ function principal(config: Principal): Rule {
     case "urlPath":
       return urlPath(id.value);
     case "sourceIp":
+      return address(id.value, (info) => info.connection.remoteIp);
     case "directRemoteIp":
       return address(id.value, (info) => info.connection.directRemoteIp);
     case "remoteIp":
