@@ -1,8 +1,7 @@
-import { HpackDecoder } from "../http/h2/hpack/decoder.ts";
-
 // HTTP/2 frames by hand, for tests that send what no decent peer would.
 
-const NAMES = [
+/** Names of frame types by number. */
+export const FRAME_NAMES = [
   "DATA",
   "HEADERS",
   "PRIORITY",
@@ -13,18 +12,26 @@ const NAMES = [
   "GOAWAY",
   "WINDOW_UPDATE",
   "CONTINUATION",
-];
-export type FrameName =
-  | "DATA"
-  | "HEADERS"
-  | "PRIORITY"
-  | "RST_STREAM"
-  | "SETTINGS"
-  | "PUSH_PROMISE"
-  | "PING"
-  | "GOAWAY"
-  | "WINDOW_UPDATE"
-  | "CONTINUATION";
+] as const;
+export type FrameName = (typeof FRAME_NAMES)[number];
+
+/** Names of error codes by number (RFC 9113 section 7). */
+export const ERROR_NAMES = [
+  "NO_ERROR",
+  "PROTOCOL_ERROR",
+  "INTERNAL_ERROR",
+  "FLOW_CONTROL_ERROR",
+  "SETTINGS_TIMEOUT",
+  "STREAM_CLOSED",
+  "FRAME_SIZE_ERROR",
+  "REFUSED_STREAM",
+  "CANCEL",
+  "COMPRESSION_ERROR",
+  "CONNECT_ERROR",
+  "ENHANCE_YOUR_CALM",
+  "INADEQUATE_SECURITY",
+  "HTTP_1_1_REQUIRED",
+] as const;
 
 export const END_STREAM = 1;
 export const ACK = 1;
@@ -42,7 +49,7 @@ export function frame(
   const body = typeof payload === "string" ? Buffer.from(payload, "latin1") : payload;
   const head = Buffer.alloc(9);
   head.writeUIntBE(body.length, 0, 3);
-  head[3] = typeof type === "number" ? type : NAMES.indexOf(type);
+  head[3] = typeof type === "number" ? type : FRAME_NAMES.indexOf(type);
   head[4] = flags;
   head.writeUInt32BE(id, 5);
   return Buffer.concat([head, body]);
@@ -86,74 +93,6 @@ export function headers(
   flags = END_STREAM,
 ): Buffer {
   return frame("HEADERS", flags | END_HEADERS, id, block(fields));
-}
-
-/** What a peer wrote, a line per frame; field blocks are decoded. */
-export class FrameLog {
-  readonly lines: string[] = [];
-  readonly #decoder = new HpackDecoder(4096);
-  #rest: Buffer = Buffer.alloc(0);
-
-  add(bytes: Buffer): void {
-    let rest = Buffer.concat([this.#rest, bytes]);
-    if (rest.subarray(0, PREFACE.length).equals(PREFACE)) rest = rest.subarray(PREFACE.length);
-    while (rest.length >= 9) {
-      const end = 9 + rest.readUIntBE(0, 3);
-      if (rest.length < end) break;
-      this.#show(rest[3]!, rest[4]!, rest.readUInt32BE(5), rest.subarray(9, end));
-      rest = rest.subarray(end);
-    }
-    this.#rest = rest;
-  }
-
-  /** The lines since the last call. */
-  take(): string[] {
-    return this.lines.splice(0);
-  }
-
-  #show(type: number, flags: number, id: number, payload: Buffer): void {
-    const name = NAMES[type] ?? `TYPE-${type}`;
-    const end = (flags & END_STREAM) !== 0;
-    switch (name) {
-      case "DATA":
-        return this.#line(`${name} ${id} ${payload.toString("latin1")}${end ? " END" : ""}`);
-      case "HEADERS":
-        return this.#line(`${name} ${id} ${this.#fields(payload, flags)}${end ? " END" : ""}`);
-      case "RST_STREAM":
-        return this.#line(`${name} ${id} ${payload.readUInt32BE()}`);
-      case "SETTINGS":
-        return this.#line(end ? `${name} ACK` : `${name} ${showSettings(payload)}`);
-      case "PING":
-        return this.#line(`${name}${end ? " ACK" : ""} ${payload.toString("hex")}`);
-      case "GOAWAY":
-        return this.#line(`${name} ${payload.readUInt32BE()} ${payload.readUInt32BE(4)}`);
-      case "WINDOW_UPDATE":
-        return this.#line(`${name} ${id} ${payload.readUInt32BE()}`);
-      default:
-        return this.#line(`${name} ${id} ${payload.length} bytes`);
-    }
-  }
-
-  #fields(payload: Buffer, flags: number): string {
-    if ((flags & END_HEADERS) === 0) return `${payload.length} bytes`;
-    const fields: string[] = [];
-    const receiver = {
-      field: (_: number, name: string, value: string) => void fields.push(`${name}=${value}`),
-    };
-    if (!this.#decoder.decode(payload, 0, payload.length, receiver)) fields.push("(broken)");
-    return fields.join(" ");
-  }
-
-  #line(text: string): void {
-    this.lines.push(text);
-  }
-}
-
-function showSettings(payload: Buffer): string {
-  const pairs: string[] = [];
-  for (let at = 0; at < payload.length; at += 6)
-    pairs.push(`${payload.readUInt16BE(at)}=${payload.readUInt32BE(at + 2)}`);
-  return pairs.join(" ");
 }
 
 function text(value: string): Buffer {

@@ -10,7 +10,8 @@ import {
 } from "../http/h2/options.ts";
 import { H2ServerCodec } from "../http/h2/server-codec.ts";
 import { PoolLog, ServerLog, StreamLog, TextSink } from "./codec-log.ts";
-import { FrameLog, PREFACE, settings } from "./h2-frames.ts";
+import { FrameLog } from "./h2-frame-log.ts";
+import { PREFACE, settings } from "./h2-frames.ts";
 
 /** A server codec with a scripted client: frames go in, and frames and events come out. */
 export class H2ServerPlay {

@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
+import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectionFate } from "./tcp-client.ts";
 import { readHttpMessage } from "./read-http.ts";
@@ -36,13 +37,17 @@ export class ScriptedUpstream {
   #nextReply = 0;
   #script: UpstreamScript;
 
-  private constructor(script: UpstreamScript) {
+  private constructor(script: UpstreamScript, tls: TlsOptions | undefined) {
     this.#script = script;
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    const accept = (socket: Socket): void => this.#accept(socket);
+    this.#server =
+      tls === undefined
+        ? createServer({ allowHalfOpen: true }, accept)
+        : createTlsServer({ ...tls, allowHalfOpen: true }, accept);
   }
 
-  static async start(script: UpstreamScript): Promise<ScriptedUpstream> {
-    const upstream = new ScriptedUpstream(script);
+  static async start(script: UpstreamScript, tls?: TlsOptions): Promise<ScriptedUpstream> {
+    const upstream = new ScriptedUpstream(script, tls);
     await new Promise<void>((resolve, reject) => {
       upstream.#server.once("error", reject);
       upstream.#server.listen(0, "127.0.0.1", resolve);

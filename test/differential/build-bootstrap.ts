@@ -103,6 +103,7 @@ function listenerOf(entry: Case, environment: CaseEnvironment): Json[] {
 }
 
 const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
+const HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const TLS_INSPECTOR: Json = {
   name: "tls_inspector",
   typed_config: {
@@ -169,6 +170,8 @@ function clustersOf(entry: Case, environment: CaseEnvironment): unknown[] {
       name: `<${name}>`,
       connect_timeout: "1s",
       type: "STATIC",
+      ...protocolOf(entry, name),
+      ...securityOf(entry, name),
       load_assignment: {
         cluster_name: `<${name}>`,
         endpoints: [
@@ -182,6 +185,25 @@ function clustersOf(entry: Case, environment: CaseEnvironment): unknown[] {
     };
     return expand(merge(defaults, rest), entry, environment);
   });
+}
+
+/** Clusters of upstreams that speak HTTP/2 do so, too. */
+function protocolOf(entry: Case, name: string): Json {
+  const upstream = entry.upstreams[name];
+  if (typeof upstream !== "object" || !("h2" in upstream)) return {};
+  const options = { "@type": "http_options", explicit_http_config: { http2_protocol_options: {} } };
+  return { typed_extension_protocol_options: { [HTTP_OPTIONS]: options } };
+}
+
+/** Clusters of upstreams with TLS trust the cases' authority. */
+function securityOf(entry: Case, name: string): Json {
+  if (entry.upstream_tls[name] === undefined) return {};
+  const typed_config = {
+    "@type": `${TLS}.UpstreamTlsContext`,
+    sni: "a.example",
+    common_tls_context: { validation_context: { trusted_ca: { inline_string: "<pem:ca>" } } },
+  };
+  return { transport_socket: { name: "tls", typed_config } };
 }
 
 function address(port: number): Json {

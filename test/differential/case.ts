@@ -2,11 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import { h2Action, h2Upstream } from "./h2/schema.ts";
+import { longText } from "./long-text.ts";
 
-/** Text where `<x*1000>` stands for a thousand `x`. */
-const longText = z.string().transform((text) => {
-  return text.replaceAll(/<(.)\*(\d+)>/g, (_all, char: string, count: string) => char.repeat(Number(count)));
-});
 const anyObject = z.record(z.string(), z.unknown());
 
 /** Bytes are latin1; `lines` are joined with CRLF and closed by an empty line. */
@@ -30,6 +28,8 @@ const step = z.strictObject({
   headers: z.array(longText).default([]),
   lines: z.array(longText).optional(),
   bytes: longText.optional(),
+  /** The connection speaks HTTP/2 and does this; `read` counts streams then. */
+  h2: z.array(h2Action).optional(),
   /** How often the step is done. */
   times: z.number().default(1),
   /** Milliseconds to wait after sending. */
@@ -72,6 +72,7 @@ const action = z.union([
 const upstream = z.union([
   /** Answer all requests with 200 `ok`, refuse connections, or accept and never answer. */
   z.enum(["ok", "refuse", "silent"]),
+  h2Upstream,
   replyOrBytes,
   z.strictObject({ replies: z.array(replyOrBytes) }),
   z.strictObject({ connections: z.array(z.array(action)) }),
@@ -109,6 +110,10 @@ const schema = z.strictObject({
   files: z.record(z.string(), z.union([anyObject, z.string()])).default({}),
   clusters: z.record(z.string(), cluster).default({}),
   upstreams: z.record(z.string(), upstream).default({ up: "ok" }),
+  /** Upstreams that speak TLS, with a certificate of certificates.ts; those with HTTP/2 take the protocol h2, others these. */
+  upstream_tls: z
+    .record(z.string(), z.strictObject({ certificate: z.string(), alpn: z.array(z.string()).default([]) }))
+    .default({}),
   /** true: Envoy's default format; text: a format line; an object: a JSON format. */
   access_log: z.union([z.literal(true), z.string(), anyObject]).optional(),
   bootstrap: anyObject.default({}),
@@ -147,6 +152,8 @@ const schema = z.strictObject({
       upstream: z.boolean().default(true),
       /** Whether the client's connections must have the same fate. */
       fate: z.boolean().default(true),
+      /** HTTP/2: every frame in its order, in place of what came on each stream. */
+      frames: z.boolean().default(false),
       /** Sort header lines before comparing. */
       unordered: z.boolean().default(false),
       /** Sort all lines: for what may come in any order, as answers of hosts picked from a random start. */

@@ -32,6 +32,14 @@ export function pemText(name: string): string | undefined {
 
 /** Opens a TLS connection. One whose handshake fails is a connection that ended. */
 export async function connectTls(port: number, options: NonNullable<Step["tls"]>): Promise<TcpClient> {
+  const socket = openTls(port, options);
+  const client = new TcpClient(socket);
+  await handshakeOf(socket);
+  return client;
+}
+
+/** A TLS connection that is being opened. */
+export function openTls(port: number, options: NonNullable<Step["tls"]>): TLSSocket {
   const identity = options.certificate === undefined ? undefined : certificates()[options.certificate];
   const settings: ConnectionOptions = {
     port,
@@ -42,11 +50,13 @@ export async function connectTls(port: number, options: NonNullable<Step["tls"]>
     ...(options.version !== undefined && { minVersion: options.version, maxVersion: options.version }),
     ...(identity !== undefined && { cert: identity.cert, key: identity.key }),
   };
-  const socket: TLSSocket = connect(settings);
-  const client = new TcpClient(socket);
+  return connect(settings);
+}
+
+/** Settled when a handshake is over, well or not. */
+export async function handshakeOf(socket: TLSSocket): Promise<void> {
   await new Promise<void>((resolve) => {
     socket.once("secureConnect", resolve);
     socket.once("close", () => resolve());
   });
-  return client;
 }

@@ -1,15 +1,18 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { headerValue, readHttpMessage, statusOf } from "../../src/testing/read-http.ts";
 import type { HttpMessage } from "../../src/testing/read-http.ts";
 import type { RunningProxy } from "../../src/testing/start-proxy.ts";
 import { TcpClient } from "../../src/testing/tcp-client.ts";
-import { connectTls } from "./certificates.ts";
+import { connectTls, handshakeOf, openTls } from "./certificates.ts";
 import { expandText, fileText } from "./build-bootstrap.ts";
 import type { CaseEnvironment } from "./build-bootstrap.ts";
 import type { Case, Step } from "./case.ts";
-import type { CaseUpstream } from "./upstreams.ts";
+import { H2Client } from "./h2/client.ts";
+import type { H2Transcript } from "./h2/transcript.ts";
+import type { CaseUpstream, UpstreamRecord } from "./upstreams.ts";
 
 const RESPONSE_TIMEOUT_MS = 4000;
 /** From counting an update to serving it. */
@@ -26,12 +29,14 @@ export interface ClientRecord {
   /** Bytes after the last message that could be read. */
   rest: string;
   fate: string;
+  /** Of one that spoke HTTP/2. */
+  h2?: H2Transcript;
 }
 
 /** Everything observed while a case was played, before normalising. */
 export interface Observation {
   clients: ClientRecord[];
-  upstreams: { name: string; connections: { received: string; fate: string }[] }[];
+  upstreams: { name: string; connections: UpstreamRecord[] }[];
   admin: { request: string; lines: string[] }[];
   stats: string[];
   log: string[];
@@ -56,7 +61,7 @@ export async function play(
 ): Promise<Observation> {
   const port = proxy.ports.get(entry.id);
   if (port === undefined) throw new Error(`${proxy.kind} has no listener ${entry.id}`);
-  const connections = new Map<string, OpenConnection>();
+  const connections = new Map<string, OpenConnection | H2Client>();
   const admin: Observation["admin"] = [];
   const notes: string[] = [];
   try {
@@ -71,17 +76,23 @@ export async function play(
       }
       const connection = connections.get(step.conn) ?? (await open(port, entry, step));
       connections.set(step.conn, connection);
-      for (let i = 0; i < step.times; i++) await playStep(step, connection, notes);
+      for (let i = 0; i < step.times; i++) {
+        if (connection instanceof H2Client) await connection.play(step, notes);
+        else await playStep(step, connection, notes);
+      }
     }
-    for (const connection of connections.values()) await settle(connection, entry);
-    const answered = [...connections.values()].reduce((sum, each) => sum + finalResponses(each), 0);
+    for (const connection of connections.values()) {
+      if (connection instanceof H2Client) await connection.settle(entry.expect.fate ?? "open");
+      else await settle(connection, entry);
+    }
+    const answered = [...connections.values()].reduce((sum, each) => sum + answersOf(each), 0);
     const stats = await readStats(entry, proxy, environment);
     const log = entry.access_log === undefined ? [] : await readLog(environment.logFile, answered);
     return {
       clients: [...connections].map(([name, connection]) => recordOf(name, connection)),
       upstreams: [...upstreams].map(([name, upstream]) => ({
         name,
-        connections: (upstream.server?.connections ?? []).map(({ received, fate }) => ({ received, fate })),
+        connections: upstream.connections(),
       })),
       admin,
       stats,
@@ -89,16 +100,28 @@ export async function play(
       notes,
     };
   } finally {
-    for (const connection of connections.values()) connection.client.close();
+    for (const connection of connections.values()) {
+      (connection instanceof H2Client ? connection : connection.client).close();
+    }
   }
 }
 
-async function open(port: number, entry: Case, step: Step): Promise<OpenConnection> {
+async function open(port: number, entry: Case, step: Step): Promise<OpenConnection | H2Client> {
+  const secure = entry.tls !== undefined && !step.tls.plaintext;
+  if (step.h2 !== undefined) return openH2(port, secure, step);
   const alone = new Set(entry.steps.map((step) => step.conn)).size === 1;
   const total = alone && entry.expect.status !== undefined ? [entry.expect.status].flat().length : undefined;
-  const secure = entry.tls !== undefined && !step.tls.plaintext;
   const client = secure ? await connectTls(port, step.tls) : await TcpClient.connect(port);
   return { client, sent: "", expected: 0, total };
+}
+
+async function openH2(port: number, secure: boolean, step: Step): Promise<H2Client> {
+  const offered = step.tls.alpn.length > 0 ? step.tls.alpn : ["h2"];
+  const tls = secure ? openTls(port, { ...step.tls, alpn: offered }) : undefined;
+  const socket = tls ?? connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  const client = new H2Client(socket, secure ? "https" : "http");
+  if (tls !== undefined) await handshakeOf(tls);
+  return client;
 }
 
 async function playStep(step: Step, connection: OpenConnection, notes: string[]): Promise<void> {
@@ -170,6 +193,11 @@ function bytesOf(step: Step): string {
   return `${lines.join("\r\n")}\r\n\r\n${request.body ?? ""}`;
 }
 
+function answersOf(connection: OpenConnection | H2Client): number {
+  if (!(connection instanceof H2Client)) return finalResponses(connection);
+  return connection.transcript.streams.filter(({ status }) => status > 0).length;
+}
+
 function finalResponses(connection: OpenConnection): number {
   return readAll(connection).messages.filter((message) => message.complete && isFinal(message)).length;
 }
@@ -198,7 +226,9 @@ function readAll(connection: OpenConnection): { messages: HttpMessage[]; rest: s
   return { messages, rest: text.slice(at) };
 }
 
-function recordOf(name: string, connection: OpenConnection): ClientRecord {
+function recordOf(name: string, connection: OpenConnection | H2Client): ClientRecord {
+  if (connection instanceof H2Client)
+    return { name, messages: [], rest: "", fate: connection.fate, h2: connection.transcript };
   return { name, ...readAll(connection), fate: connection.client.fate };
 }
 

@@ -1,6 +1,7 @@
 import { readHttpMessage, statusOf } from "../../src/testing/read-http.ts";
 import type { HttpMessage } from "../../src/testing/read-http.ts";
 import type { Case } from "./case.ts";
+import type { H2Transcript } from "./h2/transcript.ts";
 import { normalise } from "./normalise.ts";
 import type { Variables } from "./normalise.ts";
 import type { Observation } from "./play.ts";
@@ -20,17 +21,21 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
     name: upstream.name,
     // When a proxy opens a connection that it then does not use is its own affair.
     connections: upstream.connections
-      .filter(({ received }) => received !== "")
-      .map(({ received, fate }) => ({ ...requestsOf(received), fate })),
+      .filter(({ received, h2 }) => received !== "" || (h2 !== undefined && h2.streams.length > 0))
+      .map(({ received, fate, h2 }) => ({ ...requestsOf(received), fate, h2 })),
   }));
   const requestsByUpstream = new Map(
-    upstreams.map(({ name, connections }) => [name, connections.flatMap(({ messages }) => messages).length]),
+    upstreams.map(({ name, connections }) => [
+      name,
+      connections.reduce((sum, { messages, h2 }) => sum + messages.length + (h2?.streams.length ?? 0), 0),
+    ]),
   );
   const sections: string[] = [];
   if (entry.compare.client) {
     for (const client of seen.clients) {
       const fate = entry.compare.fate ? client.fate : "any";
       sections.push(`== connection ${client.name}: ${fate}`, ...messageLines(entry, client.messages));
+      if (client.h2 !== undefined) sections.push(...h2Lines(entry, client.h2));
       if (client.rest !== "") sections.push("unread:", ...bodyLines(client.rest));
     }
   }
@@ -41,6 +46,7 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
           `== upstream ${upstream.name}, connection ${i + 1}`,
           ...messageLines(entry, connection.messages),
         );
+        if (connection.h2 !== undefined) sections.push(...h2Lines(entry, connection.h2));
         if (connection.rest !== "") sections.push("unread:", ...bodyLines(connection.rest));
       });
     }
@@ -49,7 +55,10 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
   if (seen.stats.length > 0) sections.push("== stats", ...seen.stats);
   if (entry.access_log !== undefined) sections.push("== access log", ...seen.log);
   sections.push(...seen.notes.map((note) => `!! ${note}`));
-  const finals = seen.clients.flatMap((client) => client.messages.map(statusOf));
+  const finals = seen.clients.flatMap(({ messages, h2 }) => [
+    ...messages.map(statusOf),
+    ...(h2?.streams ?? []).map(({ status }) => status),
+  ]);
   const lines = normalise(sections.join("\n"), entry, variables).split("\n");
   return {
     lines: entry.compare.sorted ? lines.sort() : lines,
@@ -100,8 +109,7 @@ function requestsOf(received: string): { messages: HttpMessage[]; rest: string }
 
 function messageLines(entry: Case, messages: readonly HttpMessage[]): string[] {
   return messages.flatMap((message) => {
-    const headers = message.headerLines.filter((line) => !entry.compare.ignore.includes(nameOf(line)));
-    if (entry.compare.unordered) headers.sort();
+    const headers = headerLines(entry, message.headerLines);
     const trailers = message.trailerLines.map((line) => `trailer ${line}`);
     const ending = message.complete ? [] : ["(cut)"];
     return [message.startLine, ...headers, "", ...bodyLines(message.body), ...trailers, ...ending].map(
@@ -110,8 +118,27 @@ function messageLines(entry: Case, messages: readonly HttpMessage[]): string[] {
   });
 }
 
+/** What came on each stream, or every frame, as the case wants it. */
+function h2Lines(entry: Case, { streams, goaways, frames }: H2Transcript): string[] {
+  if (entry.compare.frames) return frames.map(visible);
+  const lines = streams.flatMap(({ id, interims, head, body, trailers, fate }) => [
+    `-- stream ${id}: ${fate}`,
+    ...interims.flatMap((interim) => [...headerLines(entry, interim), ""]),
+    ...headerLines(entry, head),
+    "",
+    ...bodyLines(body),
+    ...trailers.map((line) => `trailer ${line}`),
+  ]);
+  return [...lines, ...goaways.map((line) => `-- ${line}`)].map(visible);
+}
+
+function headerLines(entry: Case, all: readonly string[]): string[] {
+  const lines = all.filter((line) => !entry.compare.ignore.includes(nameOf(line)));
+  return entry.compare.unordered ? lines.sort() : lines;
+}
+
 function nameOf(line: string): string {
-  return line.slice(0, line.indexOf(":")).toLowerCase();
+  return line.slice(0, line.indexOf(":", 1)).toLowerCase();
 }
 
 function bodyLines(body: string): string[] {

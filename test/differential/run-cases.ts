@@ -143,7 +143,7 @@ async function prepare(cases: readonly Case[]): Promise<Map<Case, Prepared>> {
   for (const entry of cases) {
     const upstreams = new Map<string, CaseUpstream>();
     for (const [name, spec] of Object.entries(entry.upstreams))
-      upstreams.set(name, await startUpstream(spec));
+      upstreams.set(name, await startUpstream(spec, entry.upstream_tls[name]));
     const ports = new Map([...upstreams].map(([name, upstream]) => [name, upstream.port]));
     const own = join(folder, entry.id);
     mkdirSync(own);

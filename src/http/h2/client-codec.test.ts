@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { FakeClock } from "../../base/fake-clock.ts";
 import { TimerWheel } from "../../base/timer-wheel.ts";
 import { END_STREAM, frame, headers, uint32 } from "../../testing/h2-frames.ts";
-import { FrameLog } from "../../testing/h2-frames.ts";
+import { FrameLog } from "../../testing/h2-frame-log.ts";
 import { H2ClientPlay, requestMap } from "../../testing/h2-play.ts";
 import { PoolLog, StreamLog, TextSink } from "../../testing/codec-log.ts";
 import { HeaderMap } from "../header-map.ts";
@@ -20,7 +20,7 @@ describe("H2ClientCodec", () => {
     assert.ok(sink.text.startsWith("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
     const log = new FrameLog();
     log.add(Buffer.from(sink.take(), "latin1"));
-    assert.deepEqual(log.take(), ["SETTINGS 1=4096 2=0 8=0 3=1024 4=16777216", "WINDOW_UPDATE 0 25100289"]);
+    assert.deepEqual(log.take(), ["SETTINGS 2=0 1=4096 8=0 3=1024 4=16777216", "WINDOW_UPDATE 0 25100289"]);
     assert.equal(codec.availableStreams, 100);
   });
 
