@@ -1,3 +1,4 @@
+import { freePort } from "../testing/free-port.ts";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
@@ -25,16 +26,6 @@ const ROUTES = `
 name: r
 virtual_hosts: [{ name: v, domains: ["*"], routes: [{ match: { prefix: / }, direct_response: { status: 200, body: { inline_string: hi } } }] }]
 `;
-
-/** A free port, found by a short-lived server. */
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 test("a worker thread serves, takes routes in, and exits when told to", async () => {
   const init: WorkerInit = {

@@ -1,16 +1,8 @@
-import { createServer, type AddressInfo } from "node:net";
 import { dnsSource } from "../../src/control/sources/dns.ts";
+import { freePort } from "../../src/testing/free-port.ts";
 import { ManagedProcess } from "../../src/testing/managed-process.ts";
 import { findPeer, peerTest } from "../../src/testing/peers.ts";
 import { WatchedSource } from "../../src/testing/watched-source.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 peerTest("dnsSource.watch() asks a real dnsmasq for A, AAAA and SRV records", ["dnsmasq"], async (t) => {
   const port = await freePort();

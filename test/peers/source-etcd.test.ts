@@ -1,76 +1,8 @@
-import { rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
-import { join } from "node:path";
 import { etcdSource } from "../../src/control/sources/etcd.ts";
-import { ManagedProcess } from "../../src/testing/managed-process.ts";
-import { findPeer, peerTest } from "../../src/testing/peers.ts";
-import { tempDir } from "../../src/testing/temp-dir.ts";
-import { waitUntil } from "../../src/testing/wait-until.ts";
+import { peerTest } from "../../src/testing/peers.ts";
+import { RealEtcd } from "../../src/testing/real-etcd.ts";
 import { WatchedSource } from "../../src/testing/watched-source.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-class Etcd {
-  readonly url: string;
-  readonly #data = join(tempDir("etcd"), "data");
-  readonly #args: string[];
-  #process: ManagedProcess | undefined;
-
-  constructor(client: number, peer: number) {
-    this.url = `http://127.0.0.1:${client}`;
-    const peers = `http://127.0.0.1:${peer}`;
-    this.#args = ["--name", "one", "--data-dir", this.#data, "--unsafe-no-fsync"];
-    this.#args.push("--listen-client-urls", this.url, "--advertise-client-urls", this.url);
-    this.#args.push("--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers);
-    this.#args.push("--initial-cluster", `one=${peers}`, "--logger", "zap", "--log-level", "error");
-  }
-
-  async start(): Promise<void> {
-    this.#process = new ManagedProcess(findPeer("etcd")!, this.#args);
-    await waitUntil(
-      "etcd is healthy",
-      () =>
-        fetch(`${this.url}/health`).then(
-          (reply) => reply.ok,
-          () => false,
-        ),
-      10_000,
-    );
-  }
-
-  async stop(): Promise<void> {
-    await this.#process?.stop();
-  }
-
-  wipe(): void {
-    rmSync(this.#data, { recursive: true });
-  }
-
-  async post(path: string, body: object): Promise<Record<string, unknown>> {
-    const reply = await fetch(this.url + path, { method: "POST", body: JSON.stringify(body) });
-    if (!reply.ok) throw new Error(await reply.text());
-    return (await reply.json()) as Record<string, unknown>;
-  }
-
-  put(key: string, value: unknown, lease?: string): Promise<{ header: { revision: string } }> {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    return this.post("/v3/kv/put", {
-      key: btoa(key),
-      value: btoa(text),
-      ...(lease !== undefined && { lease }),
-    }) as unknown as Promise<{ header: { revision: string } }>;
-  }
-
-  async delete(key: string): Promise<void> {
-    await this.post("/v3/kv/deleterange", { key: btoa(key) });
-  }
-}
 
 const at = (port: number) => ({ ip: "10.0.0.1", port });
 
@@ -78,9 +10,7 @@ peerTest(
   "etcdSource.watch() follows a real etcd: changes, leases, restart, compaction",
   ["etcd"],
   async (t) => {
-    const etcd = new Etcd(await freePort(), await freePort());
-    t.after(() => etcd.stop());
-    await etcd.start();
+    const etcd = await RealEtcd.start(t);
     await etcd.put("/services/users/a", at(1));
     await etcd.put("/servicesx/users/a", at(9));
     const source = new WatchedSource(t, etcdSource, `urls=${etcd.url}`);
@@ -120,9 +50,7 @@ peerTest(
 );
 
 peerTest("etcdSource.watch() reads everything anew when its revision was compacted", ["etcd"], async (t) => {
-  const etcd = new Etcd(await freePort(), await freePort());
-  t.after(() => etcd.stop());
-  await etcd.start();
+  const etcd = await RealEtcd.start(t);
   for (const name of ["a", "b"]) await etcd.put(`/services/users/${name}`, at(name === "a" ? 1 : 2));
   // A relay that can be cut, so that etcd changes while nobody looks.
   const port = Number(new URL(etcd.url).port);
