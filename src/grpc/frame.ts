@@ -1,19 +1,36 @@
 // gRPC's length-prefixed messages: one byte of flags, four bytes of length, the message.
+import { GRPC_STATUS } from "./status.ts";
 
 /** Largest message that is accepted by default, as in Envoy's xDS client: there is none there; ours is generous. */
 export const DEFAULT_MAX_MESSAGE = 256 * 1024 * 1024;
 
+/** Bytes before each message. */
+export const FRAME_PREFIX = 5;
+
 /** One message with its prefix; never compressed. */
 export function encodeFrame(message: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(5 + message.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
-  frame.set(message, 5);
+  const frame = Buffer.allocUnsafe(FRAME_PREFIX + message.length);
+  writeFramePrefix(frame, message.length);
+  frame.set(message, FRAME_PREFIX);
   return frame;
 }
 
+/** Writes the prefix of an uncompressed message of `length` bytes at the beginning of `frame`. */
+export function writeFramePrefix(frame: Buffer, length: number): void {
+  frame[0] = 0;
+  frame.writeUInt32BE(length, 1);
+}
+
 /** A stream that is not gRPC, or a message that is too long. */
-export class FrameError extends Error {}
+export class FrameError extends Error {
+  /** gRPC status that a server answers with. */
+  readonly code: number;
+
+  constructor(message: string, code: number = GRPC_STATUS.internal) {
+    super(message);
+    this.code = code;
+  }
+}
 
 /** Cuts a byte stream into messages. */
 export class FrameDecoder {
@@ -30,35 +47,57 @@ export class FrameDecoder {
     return this.#size;
   }
 
-  /** Takes bytes, returns the messages that became complete. Throws a FrameError. */
+  /**
+   * Takes bytes, returns the messages that became complete. The bytes are lent, and so are the messages: what is not
+   * complete is copied. Throws a FrameError.
+   */
   push(chunk: Buffer): Buffer[] {
-    this.#chunks.push(chunk);
-    this.#size += chunk.length;
     const messages: Buffer[] = [];
-    while (this.#size >= 5) {
-      const head = this.#head();
-      if (head[0]! !== 0) {
-        throw new FrameError(
-          head[0] === 1 ? "compressed message without an agreed encoding" : "bad frame flags",
-        );
-      }
-      const length = head.readUInt32BE(1);
-      if (length > this.#maxMessage) {
-        throw new FrameError(`message of ${length} bytes is larger than the limit of ${this.#maxMessage}`);
-      }
-      if (this.#size < 5 + length) break;
-      const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-      messages.push(all.subarray(5, 5 + length));
-      const rest = all.subarray(5 + length);
-      this.#chunks = rest.length > 0 ? [rest] : [];
-      this.#size = rest.length;
+    let rest = chunk;
+    if (this.#size > 0) {
+      this.#keep(chunk);
+      if (this.#size < FRAME_PREFIX || this.#size < FRAME_PREFIX + this.#nextLength()) return messages;
+      rest = this.#joined();
+      this.#chunks = [];
+      this.#size = 0;
     }
+    while (rest.length >= FRAME_PREFIX) {
+      const end = FRAME_PREFIX + this.#lengthAt(rest);
+      if (rest.length < end) break;
+      messages.push(rest.subarray(FRAME_PREFIX, end));
+      rest = rest.subarray(end);
+    }
+    if (rest.length > 0) this.#keep(rest);
     return messages;
   }
 
-  #head(): Buffer {
-    if (this.#chunks[0]!.length >= 5) return this.#chunks[0]!;
-    this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0]!;
+  #keep(chunk: Buffer): void {
+    this.#chunks.push(Buffer.from(chunk));
+    this.#size += chunk.length;
+  }
+
+  #joined(): Buffer {
+    return this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+  }
+
+  #nextLength(): number {
+    if (this.#chunks[0]!.length < FRAME_PREFIX) this.#chunks = [this.#joined()];
+    return this.#lengthAt(this.#chunks[0]!);
+  }
+
+  #lengthAt(bytes: Buffer): number {
+    if (bytes[0] !== 0) {
+      throw new FrameError(
+        bytes[0] === 1 ? "compressed message without an agreed encoding" : "bad frame flags",
+      );
+    }
+    const length = bytes.readUInt32BE(1);
+    if (length > this.#maxMessage) {
+      throw new FrameError(
+        `message of ${length} bytes is larger than the limit of ${this.#maxMessage}`,
+        GRPC_STATUS.resourceExhausted,
+      );
+    }
+    return length;
   }
 }
