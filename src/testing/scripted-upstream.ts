@@ -10,6 +10,8 @@ export type UpstreamAction =
   /** Wait for a whole request, only its head, or a regular expression in what came since the last expectation. */
   | { expect: "request" | "head" }
   | { match: string }
+  /** Wait for the peer's end; a script with this keeps its own direction open then. */
+  | { expect: "end" }
   | { send: string }
   /** Send the next of these texts, counted over all connections; the last one stays. */
   | { sendNext: readonly string[] }
@@ -46,17 +48,25 @@ export class ScriptedUpstream {
         : createTlsServer({ ...tls, allowHalfOpen: true }, accept);
   }
 
-  static async start(script: UpstreamScript, tls?: TlsOptions): Promise<ScriptedUpstream> {
+  /** @param where IP address, or path of a unix socket */
+  static async start(
+    script: UpstreamScript,
+    tls?: TlsOptions,
+    where = "127.0.0.1",
+  ): Promise<ScriptedUpstream> {
     const upstream = new ScriptedUpstream(script, tls);
     await new Promise<void>((resolve, reject) => {
       upstream.#server.once("error", reject);
-      upstream.#server.listen(0, "127.0.0.1", resolve);
+      if (where.startsWith("/")) upstream.#server.listen(where, resolve);
+      else upstream.#server.listen(0, where, resolve);
     });
     return upstream;
   }
 
+  /** 0 on a unix socket. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    const address = this.#server.address();
+    return typeof address === "string" ? 0 : (address as AddressInfo).port;
   }
 
   async close(): Promise<void> {
@@ -66,7 +76,8 @@ export class ScriptedUpstream {
 
   #accept(socket: Socket): void {
     const script = this.#script[Math.min(this.connections.length, this.#script.length - 1)] ?? [];
-    const connection = new Connection(socket);
+    const outlasts = script.some((action) => "expect" in action && action.expect === "end");
+    const connection = new Connection(socket, outlasts);
     this.connections.push(connection);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
@@ -97,9 +108,11 @@ class Connection implements UpstreamConnection {
   #text = "";
   #consumed = 0;
   #wake: (() => void) | undefined;
+  readonly #outlasts: boolean;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, outlasts: boolean) {
     this.socket = socket;
+    this.#outlasts = outlasts;
     socket.setNoDelay(true);
     socket.on("data", (chunk) => {
       this.#text += chunk.toString("latin1");
@@ -115,8 +128,9 @@ class Connection implements UpstreamConnection {
   }
 
   /** Consumes what is expected; false when the connection is over first. */
-  async expect(what: { expect: "request" | "head" } | { match: string }): Promise<boolean> {
+  async expect(what: { expect: "request" | "head" | "end" } | { match: string }): Promise<boolean> {
     for (;;) {
+      if ("expect" in what && what.expect === "end" && this.fate !== "open") return this.fate === "eof";
       const end = this.#find(what);
       if (end !== undefined) {
         this.#consumed = end;
@@ -141,11 +155,12 @@ class Connection implements UpstreamConnection {
     else this.socket.end(() => this.socket.destroy());
   }
 
-  #find(what: { expect: "request" | "head" } | { match: string }): number | undefined {
+  #find(what: { expect: "request" | "head" | "end" } | { match: string }): number | undefined {
     if ("match" in what) {
       const found = new RegExp(what.match, "s").exec(this.#text.slice(this.#consumed));
       return found === null ? undefined : this.#consumed + found.index + found[0].length;
     }
+    if (what.expect === "end") return undefined;
     const message = readHttpMessage(this.#text, this.#consumed);
     if (message === undefined) return undefined;
     if (what.expect === "head") return this.#text.indexOf("\r\n\r\n", this.#consumed) + 4;
@@ -154,7 +169,7 @@ class Connection implements UpstreamConnection {
 
   #finish(fate: ConnectionFate): void {
     if (this.fate === "open") this.fate = fate;
-    if (fate === "eof") this.socket.end();
+    if (fate === "eof" && !this.#outlasts) this.socket.end();
     this.#wake?.();
   }
 }

@@ -29,8 +29,10 @@ export class TcpClient {
     socket.on("close", () => this.#wake?.());
   }
 
+  /** @param host IP address, or path of a unix socket */
   static async connect(port: number, host = "127.0.0.1"): Promise<TcpClient> {
-    const socket = connect({ port, host, allowHalfOpen: true });
+    const target = host.startsWith("/") ? { path: host } : { port, host };
+    const socket = connect({ ...target, allowHalfOpen: true });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", reject);

@@ -27,6 +27,23 @@ const types: Record<string, string> = {
   rbac: "envoy.extensions.filters.http.rbac.v3.RBAC",
   rbac_per_route: "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
   health_check: "envoy.extensions.filters.http.health_check.v3.HealthCheck",
+  tcp_proxy: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+  echo: "envoy.extensions.filters.network.echo.v3.Echo",
+  network_direct_response: "envoy.extensions.filters.network.direct_response.v3.Config",
+  network_rbac: "envoy.extensions.filters.network.rbac.v3.RBAC",
+  connection_limit: "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit",
+  network_local_ratelimit: "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
+  sni_cluster: "envoy.extensions.filters.network.sni_cluster.v3.SniCluster",
+  network_set_filter_state: "envoy.extensions.filters.network.set_filter_state.v3.Config",
+  tls_inspector: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+  http_inspector: "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector",
+  proxy_protocol: "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+  original_dst: "envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
+  upstream_proxy_protocol:
+    "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+  raw_buffer: "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+  downstream_tls: "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+  upstream_tls: "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
   file_log: "envoy.extensions.access_loggers.file.v3.FileAccessLog",
   http_options: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
   static_xff: "envoy.extensions.http.original_ip_detection.xff.v3.XffConfig",
@@ -96,8 +113,11 @@ function listenerOf(entry: Case, environment: CaseEnvironment): Json[] {
   const defaults: Json = {
     name: entry.id,
     address: address(0),
-    filter_chains: [{ filters: [hcmOf(entry, environment)], ...tlsOf(entry) }],
-    ...(entry.tls?.match !== undefined && { listener_filters: [TLS_INSPECTOR] }),
+    filter_chains: [{ filters: networkFiltersOf(entry, environment), ...tlsOf(entry) }],
+    listener_filters: [
+      ...(entry.tls?.match === undefined ? [] : [TLS_INSPECTOR]),
+      ...entry.listener_filters.map((spec) => filterOf(spec, "listener")),
+    ],
   };
   return [expand(merge(defaults, entry.listener), entry, environment) as Json];
 }
@@ -129,6 +149,17 @@ function tlsOf({ tls }: Case): Json {
   };
 }
 
+/** The connection manager, or the case's own network filters; TCP proxies get the case's access log. */
+function networkFiltersOf(entry: Case, environment: CaseEnvironment): Json[] {
+  if (entry.network === undefined) return [hcmOf(entry, environment)];
+  return entry.network.map((spec) => {
+    const proxy = spec["tcp_proxy"] as Json | undefined;
+    if (proxy === undefined) return filterOf(spec, "network");
+    const tcp_proxy = { stat_prefix: "<case>", ...accessLog(entry, environment), ...proxy };
+    return filterOf({ tcp_proxy }, "network");
+  });
+}
+
 function hcmOf(entry: Case, environment: CaseEnvironment): Json {
   const vhosts = entry.vhosts ?? [
     {
@@ -141,16 +172,16 @@ function hcmOf(entry: Case, environment: CaseEnvironment): Json {
     "@type": "hcm",
     stat_prefix: "<case>",
     route_config: merge({ name: "<case>", virtual_hosts: vhosts }, entry.route_config),
-    http_filters: [...entry.filters.map(filterOf), filterOf({ router: {} })],
+    http_filters: [...entry.filters, { router: {} }].map((spec) => filterOf(spec, "http")),
     ...accessLog(entry, environment),
   };
   return { name: "envoy.filters.network.http_connection_manager", typed_config: merge(hcm, entry.hcm) };
 }
 
 /** `{ ext_authz: {…} }` stands for the filter of that short name. */
-function filterOf(spec: Json): Json {
+function filterOf(spec: Json, kind: "http" | "network" | "listener"): Json {
   const [[short, config]] = Object.entries(spec) as [[string, Json]];
-  return { name: `envoy.filters.http.${short}`, typed_config: { "@type": short, ...config } };
+  return { name: `envoy.filters.${kind}.${short}`, typed_config: { "@type": short, ...config } };
 }
 
 function accessLog(entry: Case, environment: CaseEnvironment): Json {
@@ -177,7 +208,7 @@ function clustersOf(entry: Case, environment: CaseEnvironment): unknown[] {
         endpoints: [
           {
             lb_endpoints: known.map((upstream) => ({
-              endpoint: { address: address(environment.ports.get(upstream)!) },
+              endpoint: { address: addressOf(upstream, entry, environment) },
             })),
           },
         ],
@@ -206,8 +237,14 @@ function securityOf(entry: Case, name: string): Json {
   return { transport_socket: { name: "tls", typed_config } };
 }
 
-function address(port: number): Json {
-  return { socket_address: { address: "127.0.0.1", port_value: port } };
+function addressOf(upstream: string, entry: Case, environment: CaseEnvironment): Json {
+  const port = environment.ports.get(upstream)!;
+  if (entry.addresses[upstream] === "pipe") return { pipe: { path: `<file:${upstream}.sock>` } };
+  return address(port, entry.addresses[upstream] === "ipv6" ? "::1" : "127.0.0.1");
+}
+
+function address(port: number, ip = "127.0.0.1"): Json {
+  return { socket_address: { address: ip, port_value: port } };
 }
 
 /** Expands names in all texts and short type names in `@type`. */

@@ -23,6 +23,10 @@ const step = z.strictObject({
     })
     .prefault({}),
   get: z.string().optional(),
+  /** Where the step's connection goes when it is not 127.0.0.1: an address of the listener, or `<file:…>` of its pipe. */
+  to: z.string().optional(),
+  /** Waits until this text came, in all that the connection received. */
+  until: z.string().optional(),
   request: z.strictObject({ method: z.string(), path: z.string(), body: longText.optional() }).optional(),
   /** Header lines of `get` and `request`; `host: test` is put first unless one is given. */
   headers: z.array(longText).default([]),
@@ -60,7 +64,7 @@ const reply = z.strictObject({
 const replyOrBytes = z.union([reply, z.strictObject({ bytes: longText })]);
 
 const action = z.union([
-  z.strictObject({ expect: z.enum(["request", "head"]) }),
+  z.strictObject({ expect: z.enum(["request", "head", "end"]) }),
   z.strictObject({ match: z.string() }),
   z.strictObject({ send: longText }),
   z.strictObject({ sendNext: z.array(longText) }),
@@ -94,6 +98,9 @@ const schema = z.strictObject({
   vhosts: z.array(anyObject).optional(),
   route_config: anyObject.default({}),
   filters: z.array(anyObject).default([]),
+  /** Network filters in place of the connection manager, and listener filters: `{ tcp_proxy: {…} }` as in `filters`. */
+  network: z.array(anyObject).optional(),
+  listener_filters: z.array(anyObject).default([]),
   /** Puts TLS on the listener. Texts may hold `<pem:server>`, `<pem:server-key>`, …, see certificates.ts. */
   tls: z
     .strictObject({
@@ -114,6 +121,8 @@ const schema = z.strictObject({
   upstream_tls: z
     .record(z.string(), z.strictObject({ certificate: z.string(), alpn: z.array(z.string()).default([]) }))
     .default({}),
+  /** Upstreams that listen on a pipe or on ::1. */
+  addresses: z.record(z.string(), z.enum(["pipe", "ipv6"])).default({}),
   /** true: Envoy's default format; text: a format line; an object: a JSON format. */
   access_log: z.union([z.literal(true), z.string(), anyObject]).optional(),
   bootstrap: anyObject.default({}),
@@ -150,6 +159,8 @@ const schema = z.strictObject({
     .strictObject({
       client: z.boolean().default(true),
       upstream: z.boolean().default(true),
+      /** Whether all connections to upstreams must be the same, those without bytes too, and end in the same way. */
+      upstream_fate: z.boolean().default(false),
       /** Whether the client's connections must have the same fate. */
       fate: z.boolean().default(true),
       /** HTTP/2: every frame in its order, in place of what came on each stream. */

@@ -59,8 +59,9 @@ export async function play(
   environment: CaseEnvironment,
   upstreams: ReadonlyMap<string, CaseUpstream>,
 ): Promise<Observation> {
-  const port = proxy.ports.get(entry.id);
-  if (port === undefined) throw new Error(`${proxy.kind} has no listener ${entry.id}`);
+  const port = proxy.ports.get(entry.id) ?? 0;
+  if (port === 0 && entry.steps.some(({ to }) => to?.includes("<file:") !== true))
+    throw new Error(`${proxy.kind} has no listener ${entry.id}`);
   const connections = new Map<string, OpenConnection | H2Client>();
   const admin: Observation["admin"] = [];
   const notes: string[] = [];
@@ -74,11 +75,12 @@ export async function play(
         await replaceFile(step.write, entry, proxy, environment);
         continue;
       }
-      const connection = connections.get(step.conn) ?? (await open(port, entry, step));
+      const to = step.to === undefined ? undefined : expandText(step.to, entry, environment);
+      const connection = connections.get(step.conn) ?? (await open(port, entry, step, to));
       connections.set(step.conn, connection);
       for (let i = 0; i < step.times; i++) {
         if (connection instanceof H2Client) await connection.play(step, notes);
-        else await playStep(step, connection, notes);
+        else await playStep(entry, step, connection, notes);
       }
     }
     for (const connection of connections.values()) {
@@ -106,12 +108,17 @@ export async function play(
   }
 }
 
-async function open(port: number, entry: Case, step: Step): Promise<OpenConnection | H2Client> {
+async function open(
+  port: number,
+  entry: Case,
+  step: Step,
+  host: string | undefined,
+): Promise<OpenConnection | H2Client> {
   const secure = entry.tls !== undefined && !step.tls.plaintext;
   if (step.h2 !== undefined) return openH2(port, secure, step);
   const alone = new Set(entry.steps.map((step) => step.conn)).size === 1;
   const total = alone && entry.expect.status !== undefined ? [entry.expect.status].flat().length : undefined;
-  const client = secure ? await connectTls(port, step.tls) : await TcpClient.connect(port);
+  const client = secure ? await connectTls(port, step.tls) : await TcpClient.connect(port, host);
   return { client, sent: "", expected: 0, total };
 }
 
@@ -124,7 +131,7 @@ async function openH2(port: number, secure: boolean, step: Step): Promise<H2Clie
   return client;
 }
 
-async function playStep(step: Step, connection: OpenConnection, notes: string[]): Promise<void> {
+async function playStep(entry: Case, step: Step, connection: OpenConnection, notes: string[]): Promise<void> {
   const bytes = bytesOf(step);
   if (bytes !== "") {
     connection.sent += bytes;
@@ -132,7 +139,12 @@ async function playStep(step: Step, connection: OpenConnection, notes: string[])
   }
   if (step.pause !== undefined) await sleep(step.pause);
   if (step.half_close === true) connection.client.halfClose();
-  const read = step.read ?? (bytes === "" ? 0 : 1);
+  const { until } = step;
+  const seen =
+    until === undefined ||
+    (await connection.client.waitFor((client) => client.received.includes(until), RESPONSE_TIMEOUT_MS));
+  if (!seen) notes.push(`timed out: connection ${step.conn} waits for ${until}`);
+  const read = step.read ?? (bytes === "" || until !== undefined || entry.network !== undefined ? 0 : 1);
   if (typeof read === "number") connection.expected += read;
   if (!(await waitForRead(read, connection)))
     notes.push(`timed out: connection ${step.conn} waits for ${read}`);

@@ -21,7 +21,10 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
     name: upstream.name,
     // When a proxy opens a connection that it then does not use is its own affair.
     connections: upstream.connections
-      .filter(({ received, h2 }) => received !== "" || (h2 !== undefined && h2.streams.length > 0))
+      .filter(
+        ({ received, h2 }) =>
+          entry.compare.upstream_fate || received !== "" || (h2 !== undefined && h2.streams.length > 0),
+      )
       .map(({ received, fate, h2 }) => ({ ...requestsOf(received), fate, h2 })),
   }));
   const requestsByUpstream = new Map(
@@ -43,7 +46,7 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
     for (const upstream of upstreams) {
       upstream.connections.forEach((connection, i) => {
         sections.push(
-          `== upstream ${upstream.name}, connection ${i + 1}`,
+          `== upstream ${upstream.name}, connection ${i + 1}${entry.compare.upstream_fate ? `: ${connection.fate}` : ""}`,
           ...messageLines(entry, connection.messages),
         );
         if (connection.h2 !== undefined) sections.push(...h2Lines(entry, connection.h2));

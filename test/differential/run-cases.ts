@@ -140,13 +140,17 @@ async function validate(kind: ProxyKind, entry: Case): Promise<CaseResult> {
 async function prepare(cases: readonly Case[]): Promise<Map<Case, Prepared>> {
   const folder = tempDir("differential");
   const prepared = new Map<Case, Prepared>();
-  for (const entry of cases) {
+  for (const [i, entry] of cases.entries()) {
     const upstreams = new Map<string, CaseUpstream>();
-    for (const [name, spec] of Object.entries(entry.upstreams))
-      upstreams.set(name, await startUpstream(spec, entry.upstream_tls[name]));
-    const ports = new Map([...upstreams].map(([name, upstream]) => [name, upstream.port]));
-    const own = join(folder, entry.id);
+    // Paths of pipes must be short.
+    const own = join(folder, String(i));
     mkdirSync(own);
+    for (const [name, spec] of Object.entries(entry.upstreams)) {
+      const address = entry.addresses[name];
+      const where = address === "pipe" ? join(own, `${name}.sock`) : address === "ipv6" ? "::1" : undefined;
+      upstreams.set(name, await startUpstream(spec, entry.upstream_tls[name], where));
+    }
+    const ports = new Map([...upstreams].map(([name, upstream]) => [name, upstream.port]));
     const environment = { upstreams, ports, folder: own, logFile: join(own, "access.log") };
     for (const [name, content] of Object.entries(entry.files)) {
       writeFileSync(join(own, name), fileText(content, entry, environment));

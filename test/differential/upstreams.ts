@@ -21,10 +21,11 @@ export interface CaseUpstream {
   close(): Promise<void>;
 }
 
-/** Starts what a case describes as an upstream. */
+/** Starts what a case describes as an upstream. @param where an IP address, or the path of a pipe */
 export async function startUpstream(
   spec: UpstreamSpec,
   tls?: Case["upstream_tls"][string],
+  where?: string,
 ): Promise<CaseUpstream> {
   if (spec === "refuse") return refusing();
   if (typeof spec === "object" && "h2" in spec) {
@@ -34,7 +35,7 @@ export async function startUpstream(
     return { port: server.port, connections, close: () => server.close() };
   }
   const identity = tls && { ...certificates()[tls.certificate]!, ALPNProtocols: tls.alpn };
-  const server = await ScriptedUpstream.start(scriptOf(spec), identity);
+  const server = await ScriptedUpstream.start(scriptOf(spec), identity, where);
   const connections = (): UpstreamRecord[] =>
     server.connections.map(({ received, fate }) => ({ received, fate }));
   return { port: server.port, connections, close: () => server.close() };
