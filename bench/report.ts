@@ -1,76 +1,102 @@
-import type { LoadResult } from "./load.ts";
+import type { CaseResult } from "./run-scenario.ts";
+import type { Bar, Scenario } from "./scenario.ts";
 
-/** One contender's round. */
-export interface Round extends LoadResult {
-  cpuMicrosPerRequest: number;
-  residentBytes: number;
+/** A scenario with what it came to. */
+export interface ScenarioResult {
+  scenario: Scenario;
+  cases: readonly CaseResult[];
 }
 
-/** Medians over a contender's rounds. */
-export interface Summary {
-  name: string;
-  rounds: readonly Round[];
-  cpuMicrosPerRequest: number;
-  requestsPerSecond: number;
-  /** Requests that one core could serve: a second of CPU time over the cost of a request. */
-  requestsPerCoreSecond: number;
-  p50: number;
-  p99: number;
-  residentBytes: number;
-  errors: number;
+/** A bar with the number to compare; undefined when one of its cases did not take part. */
+export interface BarResult {
+  bar: Bar;
+  value: number | undefined;
 }
 
-export function summarise(name: string, rounds: readonly Round[]): Summary {
-  const of = (pick: (round: Round) => number): number => median(rounds.map(pick));
-  const cost = of((round) => round.cpuMicrosPerRequest);
-  return {
-    name,
-    rounds,
-    cpuMicrosPerRequest: cost,
-    requestsPerSecond: of((round) => round.requestsPerSecond),
-    requestsPerCoreSecond: 1_000_000 / cost,
-    p50: of((round) => round.p50),
-    p99: of((round) => round.p99),
-    residentBytes: of((round) => round.residentBytes),
-    errors: rounds.reduce((sum, round) => sum + round.errors, 0),
+const HEAD = [
+  "scenario",
+  "proxy",
+  "cost",
+  "unit",
+  "per second",
+  "p50 us",
+  "p99 us",
+  "p99.9 us",
+  "RSS MB",
+  "errors",
+  "/envoy",
+  "/haproxy",
+  "bar",
+];
+
+/** All scenarios in one table, costs as ratios to those of Envoy and HAProxy, and whether Weft's bars are met. */
+export function table(results: readonly ScenarioResult[]): string {
+  const rows = results.flatMap((result) => result.cases.map((each) => row(result, each)));
+  return align([HEAD, ...rows]);
+}
+
+export function barResults({ scenario, cases }: ScenarioResult): BarResult[] {
+  return scenario.bars.map((bar) => {
+    const own = find(cases, "weft", bar.variant)?.median[bar.metric];
+    if (bar.against === undefined) return { bar, value: own };
+    const other = find(cases, bar.against.proxy, bar.against.variant)?.median[bar.metric];
+    return { bar, value: own === undefined || other === undefined ? undefined : own / other };
+  });
+}
+
+function row(result: ScenarioResult, { proxy, variant, median }: CaseResult): string[] {
+  const ratio = (other: string): string => {
+    const against = find(result.cases, other, variant);
+    return against === undefined ? "-" : (median.cost / against.median.cost).toFixed(2);
   };
+  return [
+    result.scenario.name,
+    variant === "" ? proxy : `${proxy}, ${variant}`,
+    median.cost.toFixed(1),
+    result.scenario.unit,
+    whole(median.perSecond),
+    whole(median.p50),
+    whole(median.p99),
+    whole(median.p999),
+    whole(median.residentBytes === undefined ? undefined : median.residentBytes / 1e6),
+    whole(median.errors),
+    ratio("envoy"),
+    ratio("haproxy"),
+    proxy === "weft" ? verdicts(result, variant) : "",
+  ];
 }
 
-/** A table of all contenders; the ratios say how many requests per unit of CPU one serves against the named other. */
-export function table(summaries: readonly Summary[]): string {
-  const cost = (name: string): number | undefined =>
-    summaries.find((summary) => summary.name === name)?.cpuMicrosPerRequest;
-  const ratio = (against: string, summary: Summary): string => {
-    const other = cost(against);
-    return other === undefined ? "-" : `${(other / summary.cpuMicrosPerRequest).toFixed(2)}x`;
-  };
-  const head = ["proxy", "cpu us/req", "req/s/core", "req/s seen", "p50 us", "p99 us", "RSS MB", "errors"];
-  const rows = summaries.map((summary) => [
-    summary.name,
-    summary.cpuMicrosPerRequest.toFixed(1),
-    summary.requestsPerCoreSecond.toFixed(0),
-    summary.requestsPerSecond.toFixed(0),
-    summary.p50.toFixed(0),
-    summary.p99.toFixed(0),
-    (summary.residentBytes / 1e6).toFixed(0),
-    String(summary.errors),
-    ratio("envoy", summary),
-    ratio("haproxy", summary),
-  ]);
-  return align([[...head, "vs envoy", "vs haproxy"], ...rows]);
+function verdicts(result: ScenarioResult, variant: string): string {
+  const own = barResults(result).filter(({ bar }) => (bar.variant ?? "") === variant);
+  return own.map(verdict).join("; ");
 }
 
+function verdict({ bar, value }: BarResult): string {
+  const { metric, atMost, against } = bar;
+  const other = against?.variant ?? against?.proxy;
+  const claim = `${metric}${other === undefined ? "" : ` / ${other}`} <= ${atMost}`;
+  if (value === undefined) return `${claim}: not measured`;
+  return `${claim}: ${value <= atMost ? "met" : "MISSED"} (${value.toFixed(2)})`;
+}
+
+function find(cases: readonly CaseResult[], proxy: string, variant = ""): CaseResult | undefined {
+  return cases.find((each) => each.proxy === proxy && each.variant === variant);
+}
+
+function whole(value: number | undefined): string {
+  return value === undefined ? "-" : value.toFixed(0);
+}
+
+/** The first two columns and the last hold text. */
 function align(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_cell, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const last = rows[0]!.length - 1;
+  const widths = rows[0]!.map((_cell, column) => Math.max(...rows.map((cells) => cells[column]!.length)));
   return rows
-    .map((row) =>
-      row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  "),
+    .map((cells) =>
+      cells
+        .map((cell, i) => (i < 2 || i === last ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+        .join("  ")
+        .trimEnd(),
     )
     .join("\n");
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

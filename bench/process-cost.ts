@@ -1,37 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
-
-/** A proxy under load. */
-export interface Contender {
-  name: string;
-  /** Where it listens. */
-  port: number;
-  /** Process whose threads (and children) do the work. */
-  pid: number;
-  stop(): Promise<void>;
-}
-
-/** What every contender is told to do. */
-export interface Work {
-  upstreamPort: number;
-  /** Core that the proxy may use. */
-  core: number;
-  accessLog: boolean;
-  /** Folder for configuration and logs. */
-  folder: string;
-  /** Flags of Node for Weft, as those of a profiler. */
-  nodeArgs: readonly string[];
-}
-
-/** A port that is free now; the caller takes it at once. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** CPU time of a process, its children and all their living threads, in microseconds. */
 export function cpuMicros(pid: number): number {
