@@ -5,7 +5,7 @@ import test, { type TestContext } from "node:test";
 import { Client, credentials, Metadata, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
 import { makeCertificate, type TestCertificate } from "../testing/certs.ts";
 import { waitUntil } from "../testing/wait-until.ts";
-import { GrpcError } from "./client.ts";
+import { GrpcError } from "./grpc-error.ts";
 import { encodeFrame } from "./frame.ts";
 import { GrpcServer, type GrpcServerOptions } from "./server.ts";
 import type { GrpcCall, GrpcMethod } from "./server-method.ts";

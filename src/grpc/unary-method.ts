@@ -1,4 +1,4 @@
-import { GrpcError } from "./client.ts";
+import { GrpcError } from "./grpc-error.ts";
 import { encodeFrame } from "./frame.ts";
 import type { GrpcCall, GrpcMethod } from "./server-method.ts";
 import { GRPC_STATUS } from "./status.ts";

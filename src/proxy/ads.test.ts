@@ -155,9 +155,24 @@ test("startProxy() asks for clusters, endpoints, listeners, routes in this order
   await waitUntil("it came true", () => refused(sibling));
   assert.equal(await get(address), "200 two");
 
-  // A lost server changes nothing.
+  // The cluster's stats tell of the stream as of any request.
+  const admin = `http://${server.adminAddress}/stats?filter=^cluster.xds.upstream_(rq_total|rq_active|rq_200|cx_active|cx_http2_total)$`;
+  assert.equal(
+    await (await fetch(admin)).text(),
+    ["cx_active", "cx_http2_total", "rq_200", "rq_active", "rq_total"]
+      .map((name) => `cluster.xds.upstream_${name}: 1\n`)
+      .join(""),
+  );
+
+  // A lost server changes nothing, and one that is back is found soon.
   ads.close();
   assert.equal(await get(address), "200 two");
+  const back = await ScriptedAdsServer.start(t, ads.port);
+  const again = await back.next();
+  assert.deepEqual(
+    [again.typeUrl, again.versionInfo, again.responseNonce],
+    [XDS_TYPES.cds.typeUrl, "c1", ""],
+  );
 });
 
 test("startProxy() opens a stream of its own for a gRPC source of one type", async (t) => {

@@ -2,6 +2,8 @@
 // once, in `create`; what that returns runs per request and must not allocate more than it needs.
 import type { Clock } from "../base/clock.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
+import type { GrpcClient } from "../grpc/client.ts";
+import type { AsyncRequests, AsyncStreams } from "../http/async-stream.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CodecStream, ResetReason } from "../http/stream.ts";
 import type { NetContext } from "../net/net-context.ts";
@@ -16,6 +18,7 @@ import type { StreamInfo } from "./stream-info.ts";
 export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 export type * from "./api-network.ts";
 export type * from "./api-sockets.ts";
+export type { AsyncCall, AsyncCallbacks, AsyncRequest } from "../http/async-stream.ts";
 export type { HeaderMap } from "../http/header-map.ts";
 export { ResponseFlag, formatResponseFlags, formatResponseFlagsLong } from "./response-flags.ts";
 
@@ -38,6 +41,8 @@ export interface FactoryContext {
   /** All stats; names are absolute. */
   readonly stats: StatStore;
   readonly clusters: Clusters;
+  /** Calls of the proxy's own over `clusters`. */
+  readonly calls: AsyncClient;
   readonly runtime: Runtime;
   logger(component: string): Logger;
   /** Uniform in [0, 1). */
@@ -157,36 +162,19 @@ export type HttpFilterFactory = (stream: FilterStream) => HttpFilter | undefined
 export interface HttpFilterContext extends FactoryContext {
   /** "http.<stat_prefix>." of the connection manager. */
   readonly scope: StatScope;
-  readonly calls: AsyncClient;
   /** Whether the proxy drains: after /healthcheck/fail, before its end. */
   readonly drainDecision: () => boolean;
   /** Compiles a text with %…% operators. Refuses with an Error that names what is wrong. */
   format(text: string): (info: StreamInfo) => string;
 }
 
-/** Requests of the proxy's own, over its clusters: authorisation checks and the like. */
-export interface AsyncClient {
-  /** Calls back exactly once, at once or later, unless cancelled. */
-  send(request: AsyncRequest, callbacks: AsyncCallbacks): AsyncCall;
-}
-
-export interface AsyncRequest {
-  readonly cluster: string;
-  /** Method, path, authority and headers; changes hands. */
-  readonly headers: HeaderMap;
-  readonly body: Buffer | undefined;
-  /** Milliseconds for the whole exchange; 0 = no limit. */
-  readonly timeout: number;
-}
-
-export interface AsyncCallbacks {
-  /** The whole response. The map is lent until the call returns. */
-  onResponse(headers: HeaderMap, body: Buffer): void;
-  onFailure(reason: "no-cluster" | "no-host" | "timeout" | "reset" | "overflow", detail: string): void;
-}
-
-export interface AsyncCall {
-  cancel(): void;
+/** Calls of the proxy's own, over its clusters: authorisation checks, log and configuration streams and the like. */
+export interface AsyncClient extends AsyncStreams, AsyncRequests {
+  /**
+   * The client of a gRPC service. Throws an Error if the service is not one that is called over a cluster.
+   * @param timeout milliseconds that a call may take; 0 = no limit
+   */
+  grpc(service: Messages["envoy.config.core.v3.GrpcService"], timeout: number): GrpcClient;
 }
 
 // ---- Routes -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { LoadError, loadMessage, type Loaded } from "../proto/load.ts";
 import { mergeMessage } from "../proto/merge.ts";
 import type { LoadProblem } from "../proto/problem.ts";
 import { create, type MessageOf } from "../proto/registry.ts";
-import { reportUnsupported, unsupportedProblems, type Unsupported } from "../proto/unsupported.ts";
+import { reportUnsupported, unsupportedProblems } from "../proto/unsupported.ts";
 import { validateMessage, violationProblems } from "../proto/validate.ts";
 import { clustersOf } from "./main/config-sources.ts";
 import { connectionManagers } from "./main/listener-parts.ts";
@@ -32,7 +32,7 @@ export class BootstrapError extends Error {}
 export function loadBootstrap(options: ProxyOptions, ledgers: readonly Ledger[]): LoadedBootstrap {
   const { bootstrap, source } = readTexts(options, ledgers);
   const violations = violationProblems(validateMessage(bootstrap), source);
-  const found = reportUnsupported(bootstrap, ledgers).filter((each) => !isConfigStreamHttp2(each, bootstrap));
+  const found = reportUnsupported(bootstrap, ledgers);
   const unsupported = unsupportedProblems(found, source);
   const refused = options.allowUnsupported ? violations : [...violations, ...unsupported];
   const problems = refused.length > 0 ? [new LoadError(refused).message] : [];
@@ -76,7 +76,7 @@ function furtherProblems(loaded: Loaded<Bootstrap>, ledgers: readonly Ledger[]):
   const violations = violationProblems(validateMessage(partial), source).filter(
     ({ path }) => !faulty.has(parentOf(path)) && !problems.some((problem) => problem.path.startsWith(path)),
   );
-  const found = reportUnsupported(partial, ledgers).filter((each) => !isConfigStreamHttp2(each, partial));
+  const found = reportUnsupported(partial, ledgers);
   return [...violations, ...unsupportedProblems(found, source)];
 }
 
@@ -121,27 +121,6 @@ function completeNode(bootstrap: Bootstrap, options: ProxyOptions): void {
     });
     node.userAgentVersionType = { case: "userAgentBuildVersion", value };
   }
-}
-
-/**
- * HTTP/2 settings of a cluster that configuration streams use: those streams are always HTTP/2, whatever workers can do
- * with the cluster.
- */
-function isConfigStreamHttp2({ parts, path }: Unsupported, bootstrap: Bootstrap): boolean {
-  if (parts[0] !== "static_resources" || parts[1] !== "clusters" || !path.includes("http2_protocol_options"))
-    return false;
-  const { adsConfig, cdsConfig, ldsConfig } = bootstrap.dynamicResources ?? {};
-  const apis = [cdsConfig, ldsConfig].map((source) => source?.configSourceSpecifier);
-  const services = [
-    adsConfig,
-    ...apis.map((each) => (each?.case === "apiConfigSource" ? each.value : undefined)),
-  ];
-  const name = bootstrap.staticResources!.clusters[parts[2] as number]!.name;
-  return services.some((api) =>
-    api?.grpcServices.some(
-      ({ targetSpecifier: target }) => target.case === "envoyGrpc" && target.value.clusterName === name,
-    ),
-  );
 }
 
 /** What no single message can say: names that clash or lead nowhere. */

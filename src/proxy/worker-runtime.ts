@@ -81,7 +81,7 @@ export class WorkerRuntime {
       hostStates: init.hostStates,
       own: init.own,
     });
-    this.factory = { ...common, clusters: this.#clusters };
+    this.factory = { ...common, clusters: this.#clusters, calls: this.#clusters.calls };
     this.#routes = new WorkerRoutes({ extensions, factory: this.factory });
     const drainState = new Int32Array(init.drainState);
     this.listeners = new ListenerManager({

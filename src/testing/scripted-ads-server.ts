@@ -15,9 +15,9 @@ export class ScriptedAdsServer {
   #wanted: ((request: AdsRequest) => void)[] = [];
   #stream: http2.ServerHttp2Stream | undefined;
 
-  static async start(t: { after(what: () => void): void }): Promise<ScriptedAdsServer> {
+  static async start(t: { after(what: () => void): void }, port = 0): Promise<ScriptedAdsServer> {
     const server = http2.createServer();
-    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => void server.listen(port, "127.0.0.1", resolve));
     const started = new ScriptedAdsServer(server);
     t.after(() => started.close());
     return started;

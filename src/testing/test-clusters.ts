@@ -3,7 +3,7 @@ import { TimerWheel } from "../base/timer-wheel.ts";
 import { lbPolicies } from "../extensions/lb/index.ts";
 import { transportSockets } from "../extensions/transport-socket/index.ts";
 import { NetContext } from "../net/net-context.ts";
-import { create, encode, type MessageInit } from "../proto/registry.ts";
+import { create, encode, packNew, type MessageInit } from "../proto/registry.ts";
 import type { FactoryContext, Logger } from "../proxy/api.ts";
 import { BREAKER_WORDS, HOST_WORDS, type HostSpec } from "../proxy/link.ts";
 import { WorkerClusters } from "../proxy/upstream/worker-clusters.ts";
@@ -55,7 +55,7 @@ export class TestClusters {
       breakers: this.breakers,
       hostStates: this.hostStates,
     });
-    this.factory = { ...factory, clusters: this.clusters };
+    this.factory = { ...factory, clusters: this.clusters, calls: this.clusters.calls };
   }
 
   /** Adds or updates a cluster, as the main thread would. */
@@ -65,6 +65,25 @@ export class TestClusters {
     const message = create("envoy.config.cluster.v3.Cluster", { ...init, name });
     const bytes = encode("envoy.config.cluster.v3.Cluster", message);
     this.clusters.apply({ kind: "cluster", name, bytes, breakerSlot });
+  }
+
+  /** A cluster of one host on 127.0.0.1 that speaks HTTP/2. */
+  http2(name: string, port: number): void {
+    const options = packNew("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", {
+      upstreamProtocolOptions: {
+        case: "explicitHttpConfig",
+        value: { protocolConfig: { case: "http2ProtocolOptions", value: {} } },
+      },
+    });
+    this.cluster(name, {
+      typedExtensionProtocolOptions: { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options },
+    });
+    this.hosts(name, [this.host(port)]);
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    this.clusters.close();
   }
 
   /** Sets a cluster's hosts. */

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { FakeClock } from "../base/fake-clock.ts";
+import { GrpcClient } from "../grpc/client.ts";
 import { create, packNew } from "../proto/registry.ts";
 import { AdsClient } from "./ads-client.ts";
 import { decodeResources } from "./decode-resources.ts";
 import type { WatchHandler } from "./source.ts";
 import { ScriptedAdsServer } from "../testing/scripted-ads-server.ts";
+import { TestClusters } from "../testing/test-clusters.ts";
 import { ADS_PATH, XDS_TYPES } from "./types.ts";
 
 function client(
@@ -14,17 +16,21 @@ function client(
   clock: FakeClock,
   states: boolean[] = [],
 ): AdsClient {
+  const clusters = new TestClusters();
+  clusters.http2("xds", server.port);
   const ads = new AdsClient({
     path: ADS_PATH,
     node: create("envoy.config.core.v3.Node", { id: "n", cluster: "c" }),
-    endpoints: async () => [{ host: "127.0.0.1", port: server.port }],
-    grpc: { authority: "xds", connectTimeout: 1000 },
+    servers: [new GrpcClient(clusters.clusters.calls, { cluster: "xds" })],
     clock,
     random: () => 0.5,
     decode: decodeResources,
     onState: (up) => states.push(up),
   });
-  t.after(() => ads.close());
+  t.after(() => {
+    ads.close();
+    clusters.close();
+  });
   return ads;
 }
 
@@ -125,38 +131,25 @@ test("AdsClient sends fewer names when a watch closes", async (t) => {
 
 test("AdsClient tries again quickly at the start only, then backs off", async (t) => {
   const clock = new FakeClock();
-  const broken = { resolve: (): void => undefined };
-  let attempts = 0;
+  const clusters = new TestClusters();
+  let failures = 0;
   const ads = new AdsClient({
     path: ADS_PATH,
     node: create("envoy.config.core.v3.Node", { id: "n", cluster: "c" }),
-    endpoints: async () => {
-      attempts++;
-      throw new Error("not there yet");
-    },
-    grpc: { authority: "xds", connectTimeout: 1000 },
+    servers: [new GrpcClient(clusters.clusters.calls, { cluster: "not there yet" })],
     clock,
     random: () => 0.5,
     decode: decodeResources,
-    onState: () => broken.resolve(),
+    onState: () => failures++,
   });
   t.after(() => ads.close());
-  const nextFailure = (): Promise<void> => new Promise((resolve) => (broken.resolve = resolve));
-  let failed = nextFailure();
   ads.watch("cds", undefined, quiet());
-  await failed;
-  for (let i = 0; i < 20; i++) {
-    failed = nextFailure();
-    clock.advance(75);
-    await failed;
-  }
-  assert.equal(attempts, 21);
+  await Promise.resolve();
+  for (let i = 0; i < 20; i++) clock.advance(75);
+  assert.equal(failures, 21);
   // The back-off begins: half of 500 ms.
   clock.advance(249);
-  await Promise.resolve();
-  assert.equal(attempts, 21);
-  failed = nextFailure();
+  assert.equal(failures, 21);
   clock.advance(1);
-  await failed;
-  assert.equal(attempts, 22);
+  assert.equal(failures, 22);
 });

@@ -1,9 +1,10 @@
 import type { Clock } from "../base/clock.ts";
-import { GrpcClient, type GrpcClientOptions, type GrpcStream } from "../grpc/client.ts";
+import type { GrpcStream } from "../grpc/client-call.ts";
+import type { GrpcClient } from "../grpc/client.ts";
 import type { GrpcStatus } from "../grpc/status.ts";
 import { create, decode, encode } from "../proto/registry.ts";
 import { JitteredBackoff } from "./backoff.ts";
-import type { Endpoint, Node, Resource, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
+import type { Node, Resource, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
 import { SotwSubscription, type SotwRequest } from "./subscription.ts";
 import { XDS_ORDER, xdsTypeOf, type XdsKind, type XdsType, XDS_TYPES } from "./types.ts";
 
@@ -24,9 +25,8 @@ export interface AdsClientOptions {
   /** gRPC path: the aggregated stream's, or one type's. */
   readonly path: string;
   readonly node: Node;
-  /** Addresses of the servers, asked before every attempt; tried in turn. */
-  endpoints(): Promise<readonly Endpoint[]>;
-  readonly grpc: GrpcClientOptions;
+  /** The servers, tried in turn; at least one. */
+  readonly servers: readonly GrpcClient[];
   readonly clock: Clock;
   random(): number;
   readonly decode: ResourceDecoder;
@@ -55,7 +55,6 @@ export class AdsClient {
   readonly #types = new Map<XdsKind, TypeState>();
   readonly #dirty = new Map<XdsKind, "names" | "again">();
   readonly #backoff: JitteredBackoff;
-  #client: GrpcClient | undefined;
   #stream: GrpcStream | undefined;
   #cancelRetry: (() => void) | undefined;
   #started = false;
@@ -86,7 +85,7 @@ export class AdsClient {
     this.#touch(kind, known ? "again" : "names");
     if (!this.#started) {
       this.#started = true;
-      queueMicrotask(() => void this.#open());
+      queueMicrotask(() => this.#open());
     }
     return {
       close: () => {
@@ -99,7 +98,6 @@ export class AdsClient {
     this.#closed = true;
     this.#cancelRetry?.();
     this.#stream?.cancel();
-    this.#client?.close();
   }
 
   #touch(kind: XdsKind, what: "names" | "again"): void {
@@ -126,23 +124,20 @@ export class AdsClient {
     }
   }
 
-  async #open(): Promise<void> {
+  #open(): void {
     if (this.#closed) return;
-    let endpoints: readonly Endpoint[];
-    try {
-      endpoints = await this.#options.endpoints();
-    } catch (error) {
-      return this.#broke((error as Error).message);
-    }
-    if (this.#closed) return;
-    if (endpoints.length === 0) return this.#broke("no healthy upstream");
-    const { grpc, path } = this.#options;
-    const endpoint = endpoints[this.#attempts++ % endpoints.length]!;
-    this.#client = new GrpcClient(endpoint, grpc);
-    const stream = this.#client.open(path, {
+    const { servers, path } = this.#options;
+    const attempt = ++this.#attempts;
+    let broken = false;
+    const stream: GrpcStream = servers[attempt % servers.length]!.open(path, {
       onMessage: (message) => this.#onMessage(stream, message),
-      onEnd: (status) => this.#onEnd(status),
+      onEnd: (status) => {
+        broken = true;
+        this.#onEnd(status);
+      },
     });
+    // There may be no such cluster, or none of its hosts may be fit.
+    if (broken) return;
     this.#stream = stream;
     this.#scheduled = false;
     for (const kind of XDS_ORDER) {
@@ -226,14 +221,12 @@ export class AdsClient {
   #broke(detail: string): void {
     if (this.#closed) return;
     this.#stream = undefined;
-    this.#client?.close();
-    this.#client = undefined;
     this.#options.onState(false, detail);
     for (const { subscription, watches } of this.#types.values()) {
       subscription.closed();
       for (const { handler } of watches) handler.onFailure("connection", detail);
     }
-    this.#cancelRetry = this.#options.clock.after(this.#pause(), () => void this.#open());
+    this.#cancelRetry = this.#options.clock.after(this.#pause(), () => this.#open());
   }
 
   #pause(): number {

@@ -1,8 +1,9 @@
 import type { Clock } from "../base/clock.ts";
-import { http } from "../base/node-http.ts";
+import type { AsyncCall, AsyncFailure, AsyncRequests } from "../http/async-stream.ts";
+import { HeaderMap } from "../http/header-map.ts";
 import { LoadError, loadMessage } from "../proto/load.ts";
 import { create, toJson } from "../proto/registry.ts";
-import type { Endpoint, Node, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
+import type { Node, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
 import type { XdsType } from "./types.ts";
 
 /** Longest answer that is read, in bytes. */
@@ -13,9 +14,8 @@ export interface RestSourceOptions {
   /** undefined = all resources. */
   readonly name: string | undefined;
   readonly node: Node;
-  /** Name of the cluster, for messages and the Host header. */
   readonly cluster: string;
-  endpoints(): Promise<readonly Endpoint[]>;
+  readonly calls: AsyncRequests;
   readonly clock: Clock;
   random(): number;
   readonly decode: ResourceDecoder;
@@ -37,9 +37,8 @@ class RestPoller {
   readonly #handler: WatchHandler;
   #version = "";
   #cancelTimer: (() => void) | undefined;
-  #abort: AbortController | undefined;
+  #call: AsyncCall | undefined;
   #closed = false;
-  #attempts = 0;
 
   constructor(options: RestSourceOptions, handler: WatchHandler) {
     this.#options = options;
@@ -47,29 +46,39 @@ class RestPoller {
   }
 
   start(): void {
-    queueMicrotask(() => void this.#poll());
+    queueMicrotask(() => this.#poll());
   }
 
   close(): void {
     this.#closed = true;
     this.#cancelTimer?.();
-    this.#abort?.abort();
+    this.#call?.cancel();
   }
 
-  async #poll(): Promise<void> {
+  #poll(): void {
     if (this.#closed) return;
     this.#handler.onAttempt();
-    let answer: { status: number; text: string } | undefined;
-    try {
-      answer = await this.#fetch();
-    } catch (error) {
-      this.#fail("connection", (error as Error).message);
-    }
+    const { cluster, requestTimeout, calls } = this.#options;
+    const body = this.#body();
+    this.#call = calls.send(
+      { cluster, headers: this.#headers(body), body, timeout: requestTimeout, maxBody: MAX_BODY },
+      {
+        onResponse: (headers, bytes) => {
+          this.#take(headers.status, bytes.toString());
+          this.#pause();
+        },
+        onFailure: (reason, detail) => {
+          this.#fail("connection", describe(reason, detail, requestTimeout));
+          this.#pause();
+        },
+      },
+    );
+  }
+
+  #pause(): void {
     if (this.#closed) return;
-    if (answer !== undefined) this.#take(answer.status, answer.text);
-    const { refreshDelay, clock } = this.#options;
-    const wait = refreshDelay + this.#options.random() * refreshDelay;
-    this.#cancelTimer = clock.after(wait, () => void this.#poll());
+    const { refreshDelay, clock, random } = this.#options;
+    this.#cancelTimer = clock.after(refreshDelay + random() * refreshDelay, () => this.#poll());
   }
 
   #take(status: number, text: string): void {
@@ -96,61 +105,31 @@ class RestPoller {
     if (!this.#closed) this.#handler.onFailure(kind, detail);
   }
 
-  async #fetch(): Promise<{ status: number; text: string }> {
-    const { type, name, node, cluster, requestTimeout } = this.#options;
-    const endpoints = await this.#options.endpoints();
-    if (endpoints.length === 0) throw new Error("no healthy upstream");
-    const endpoint = endpoints[this.#attempts++ % endpoints.length]!;
-    const body = create("envoy.service.discovery.v3.DiscoveryRequest", {
+  #body(): Buffer {
+    const { type, name, node } = this.#options;
+    const request = create("envoy.service.discovery.v3.DiscoveryRequest", {
       versionInfo: this.#version,
       node,
       resourceNames: name === undefined ? [] : [name],
       typeUrl: type.typeUrl,
     });
-    this.#abort = new AbortController();
-    const text = JSON.stringify(toJson("envoy.service.discovery.v3.DiscoveryRequest", body));
-    return post(endpoint, type.restPath, cluster, text, requestTimeout, this.#abort.signal);
+    return Buffer.from(JSON.stringify(toJson("envoy.service.discovery.v3.DiscoveryRequest", request)));
+  }
+
+  #headers(body: Buffer): HeaderMap {
+    const { cluster, type } = this.#options;
+    const headers = HeaderMap.acquire();
+    headers.method = "POST";
+    headers.scheme = "http";
+    headers.authority = cluster;
+    headers.path = type.restPath;
+    headers.add("content-type", "application/json");
+    headers.add("content-length", String(body.length));
+    headers.add("user-agent", "weft");
+    return headers;
   }
 }
 
-function post(
-  endpoint: Endpoint,
-  path: string,
-  host: string,
-  body: string,
-  timeout: number,
-  signal: AbortSignal,
-): Promise<{ status: number; text: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-  const where =
-    endpoint.path === undefined
-      ? { host: endpoint.host, port: endpoint.port }
-      : { socketPath: endpoint.path };
-  const headers = {
-    host,
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
-    "user-agent": "weft",
-  };
-  const request = http.request({ ...where, path, method: "POST", headers, signal }, (response) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    response.on("data", (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size > MAX_BODY) request.destroy(new Error(`the answer is larger than ${MAX_BODY} bytes`));
-    });
-    response.on("end", () =>
-      resolve({ status: response.statusCode!, text: Buffer.concat(chunks).toString() }),
-    );
-    response.on("error", reject);
-  });
-  const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
-  request.on("error", reject);
-  request.on("close", () => {
-    clearTimeout(timer);
-    reject(new Error("the connection closed before the whole answer came"));
-  });
-  request.end(body);
-  return promise;
+function describe(reason: AsyncFailure, detail: string, timeout: number): string {
+  return reason === "timeout" ? `no answer within ${timeout} ms` : detail;
 }

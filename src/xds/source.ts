@@ -39,11 +39,3 @@ export interface Watch {
 
 /** Turns packed resources into checked ones. Throws an Error with Envoy's text if one is bad. */
 export type ResourceDecoder = (type: XdsType, resources: readonly Any[]) => Resource[];
-
-/** A server from a cluster of the bootstrap. */
-export interface Endpoint {
-  /** An IP; "" for a unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly path?: string;
-}

@@ -8,6 +8,7 @@ import test, { type TestContext } from "node:test";
 import { FakeClock } from "../base/fake-clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { create } from "../proto/registry.ts";
+import { TestClusters } from "../testing/test-clusters.ts";
 import { decodeResources } from "./decode-resources.ts";
 import { watchFile } from "./file-source.ts";
 import { watchRest } from "./rest-source.ts";
@@ -58,13 +59,16 @@ function rest(
   handler: WatchHandler,
   requestTimeout = 1000,
 ): void {
+  const clusters = new TestClusters();
+  clusters.cluster("registry");
+  clusters.hosts("registry", [clusters.host(port)]);
   const watch = watchRest(
     {
       type: XDS_TYPES.eds,
       name: "users",
       node: create("envoy.config.core.v3.Node", { id: "n", cluster: "c" }),
       cluster: "registry",
-      endpoints: async () => [{ host: "127.0.0.1", port }],
+      calls: clusters.clusters.calls,
       clock,
       random: () => 0.5,
       decode: decodeResources,
@@ -73,7 +77,10 @@ function rest(
     },
     handler,
   );
-  t.after(() => watch.close());
+  t.after(() => {
+    watch.close();
+    clusters.close();
+  });
 }
 
 const EDS_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";

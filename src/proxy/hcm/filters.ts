@@ -1,7 +1,6 @@
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { StatScope } from "../../stats/stat-store.ts";
-import { createAsyncClient } from "../async-client.ts";
 import type { HttpFilterContext, HttpFilterDef, NetworkFilterContext } from "../api.ts";
 import { compileFormat } from "../formatter/format.ts";
 import type { FilterEntry } from "./hcm-config.ts";
@@ -17,7 +16,6 @@ export function compileFilters(
   const filterContext: HttpFilterContext = {
     ...context,
     scope,
-    calls: createAsyncClient(context),
     format: (text) => compileFormat(text, context.extensions.operators),
   };
   const entries: FilterEntry[] = [];

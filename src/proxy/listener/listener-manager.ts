@@ -159,6 +159,7 @@ export function listenerContext(
     net: factory.net,
     stats: factory.stats,
     clusters: factory.clusters,
+    calls: factory.calls,
     runtime: factory.runtime,
     logger: (component) => factory.logger(component),
     random: () => factory.random(),

@@ -3,7 +3,7 @@ import type { MergedStats } from "../../stats/merged-stats.ts";
 import { CLUSTER_STATS } from "../../stats/stat-names/cluster.ts";
 import { declareStats } from "../../stats/stat-names/stat-names.ts";
 import type { StatScope, StatStore } from "../../stats/stat-store.ts";
-import type { Endpoint, Resource } from "../../xds/source.ts";
+import type { Resource } from "../../xds/source.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../api.ts";
 import { MAX_CLUSTERS, type HostSpec, type ToWorker } from "../link.ts";
@@ -65,7 +65,6 @@ export class ClusterManager {
   readonly #scope: StatScope;
   readonly #resolver: HostResolver;
   readonly #freeSlots: number[] = [];
-  readonly #waiting = new Map<string, (() => void)[]>();
   #nextSlot = 0;
   #cds: Subscription | undefined;
   #onIdle: (() => void)[] = [];
@@ -102,22 +101,6 @@ export class ClusterManager {
     if (cds !== undefined) await this.#openCds(cds);
     await this.#settled(() => true);
     this.#log.info("cm init: all clusters initialized");
-  }
-
-  /** Addresses of a cluster, as soon as they are known; rejects if there is no such cluster. */
-  async endpointsOf(name: string): Promise<readonly Endpoint[]> {
-    const state = this.clusters.get(name);
-    if (state === undefined) throw new Error(`unknown cluster '${name}'`);
-    if (state.active === undefined) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), resolve]);
-      });
-    }
-    return state.hosts
-      .filter(({ health }) => health !== "unhealthy")
-      .map(({ ip, port, address }) =>
-        ip === "" ? { host: "", port: 0, path: address } : { host: ip, port },
-      );
   }
 
   /** Applies a whole CDS state: what is absent and came by CDS before is removed. Throws with Envoy's text. */
@@ -257,8 +240,6 @@ export class ClusterManager {
     broadcast({ kind: "cluster", name, bytes: state.active.bytes, breakerSlot: state.slot });
     broadcast({ kind: "hosts", cluster: name, hosts: state.hosts, overprovisioning: state.overprovisioning });
     this.#scope.counter("cluster_updated");
-    for (const resolve of this.#waiting.get(name) ?? []) resolve();
-    this.#waiting.delete(name);
     this.#gauges();
   }
 

@@ -1,27 +1,28 @@
 import type { Clock } from "../../base/clock.ts";
 import { durationMs } from "../../proto/duration.ts";
+import { GrpcClient } from "../../grpc/client.ts";
 import type { MessageOf } from "../../proto/registry.ts";
 import type { StatStore } from "../../stats/stat-store.ts";
 import { AdsClient } from "../../xds/ads-client.ts";
 import { decodeResources } from "../../xds/decode-resources.ts";
 import { watchFile } from "../../xds/file-source.ts";
 import { watchRest } from "../../xds/rest-source.ts";
-import type { Endpoint, Node, Resource, Watch, WatchHandler } from "../../xds/source.ts";
+import type { Node, Resource, Watch, WatchHandler } from "../../xds/source.ts";
 import { ADS_PATH, XDS_TYPES, type XdsKind } from "../../xds/types.ts";
-import type { Logger } from "../api.ts";
+import type { AsyncClient, Logger } from "../api.ts";
+import { clusterOf } from "../grpc-service.ts";
 import type { ConfigSource } from "./subscription.ts";
 
 type ApiConfigSource = MessageOf<"envoy.config.core.v3.ApiConfigSource">;
 
 /** envoy.config.core.v3.ApiConfigSource.ApiType */
 const API_TYPE = { rest: 1, grpc: 2, aggregatedGrpc: 5 } as const;
-const CONNECT_TIMEOUT = 5000;
 
 export interface ConfigSourcesOptions {
   readonly adsConfig: ApiConfigSource | undefined;
   readonly node: Node;
-  /** Addresses of a cluster of the bootstrap, once they are resolved. */
-  endpointsOf(cluster: string): Promise<readonly Endpoint[]>;
+  /** Carries out calls to clusters of the bootstrap. */
+  readonly calls: AsyncClient;
   readonly clock: Clock;
   random(): number;
   readonly stats: StatStore;
@@ -85,7 +86,7 @@ export class ConfigSources {
   }
 
   #watchApi(api: ApiConfigSource, kind: XdsKind, name: string | undefined, handler: WatchHandler): Watch {
-    const { clock, node, random } = this.#options;
+    const { clock, node, random, calls } = this.#options;
     const type = XDS_TYPES[kind];
     switch (api.apiType) {
       case API_TYPE.rest: {
@@ -98,7 +99,7 @@ export class ConfigSources {
           name,
           node,
           cluster,
-          endpoints: () => this.#options.endpointsOf(cluster),
+          calls,
           clock,
           random,
           decode: decodeResources,
@@ -134,8 +135,9 @@ export class ConfigSources {
   }
 
   #client(api: ApiConfigSource, path: string): AdsClient {
-    const { clock, node, random, stats } = this.#options;
-    const clusters = clustersOf(api);
+    const { clock, node, random, stats, calls } = this.#options;
+    const servers = serversOf(api, calls);
+    const names = clustersOf(api).join(", ");
     const connected = stats.gauge("control_plane.connected_state");
     stats.counter("control_plane.rate_limit_enforced");
     stats.gauge("control_plane.pending_requests");
@@ -144,25 +146,16 @@ export class ConfigSources {
     const client = new AdsClient({
       path,
       node,
-      endpoints: async () => {
-        const all = await Promise.all(clusters.map((cluster) => this.#options.endpointsOf(cluster)));
-        return all.flat();
-      },
-      grpc: {
-        authority: authorityOf(api) ?? clusters[0]!,
-        connectTimeout: CONNECT_TIMEOUT,
-        metadata: metadataOf(api),
-      },
+      servers,
       clock,
       random,
       decode: decodeResources,
       onState: (up, detail) => {
         if (!up) {
-          const text = `${path} gRPC config stream to ${clusters.join(", ")} closed: ${detail}`;
+          const text = `${path} gRPC config stream to ${names} closed: ${detail}`;
           if (detail === lastDetail) this.#log.debug(text);
           else this.#log.warn(text);
-        } else if (connected.value === 0)
-          this.#log.info(`${path} gRPC config stream to ${clusters.join(", ")} is up`);
+        } else if (connected.value === 0) this.#log.info(`${path} gRPC config stream to ${names} is up`);
         lastDetail = detail;
         connected.set(up ? 1 : 0);
       },
@@ -174,21 +167,15 @@ export class ConfigSources {
 
 /** Clusters of a gRPC source, in order of preference. Throws an Error if there is none. */
 export function clustersOf(api: ApiConfigSource): string[] {
-  const names = api.grpcServices.map(({ targetSpecifier: target }) => {
-    if (target.case !== "envoyGrpc") throw new Error("grpc_services: only envoy_grpc is supported");
-    return target.value.clusterName;
-  });
-  const all = [...names, ...api.clusterNames];
+  const all = [...api.grpcServices.map(clusterOf), ...api.clusterNames];
   if (all.length === 0) throw new Error("a gRPC config source must name at least one cluster");
   return all;
 }
 
-function authorityOf(api: ApiConfigSource): string | undefined {
-  const target = api.grpcServices[0]?.targetSpecifier;
-  return target?.case === "envoyGrpc" && target.value.authority !== "" ? target.value.authority : undefined;
-}
-
-function metadataOf(api: ApiConfigSource): Record<string, string> {
-  const initial = api.grpcServices[0]?.initialMetadata ?? [];
-  return Object.fromEntries(initial.map(({ key, value }) => [key.toLowerCase(), value]));
+/** The servers of a gRPC source. Streams of configuration have no end. */
+function serversOf(api: ApiConfigSource, calls: AsyncClient): GrpcClient[] {
+  return [
+    ...api.grpcServices.map((service) => calls.grpc(service, 0)),
+    ...api.clusterNames.map((cluster) => new GrpcClient(calls, { cluster })),
+  ];
 }

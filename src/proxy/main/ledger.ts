@@ -1,7 +1,9 @@
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
+import { grpcServiceLedger } from "../grpc-service.ts";
 
 /** What the main thread reads of the bootstrap and of configuration sources. */
 export const mainLedger: Ledger = {
+  ...grpcServiceLedger,
   "envoy.config.bootstrap.v3.Bootstrap": [
     "node",
     "static_resources",
@@ -66,13 +68,6 @@ export const mainLedger: Ledger = {
     "request_timeout",
     ignored("set_node_on_first_message_only", "the node is always sent"),
   ],
-  "envoy.config.core.v3.GrpcService": [
-    "envoy_grpc",
-    "initial_metadata",
-    ignored("timeout", "streams have no end"),
-  ],
-  "envoy.config.core.v3.GrpcService.EnvoyGrpc": ["cluster_name", "authority"],
-  "envoy.config.core.v3.HeaderValue": ["key", "value"],
   "envoy.config.core.v3.Address": ["socket_address", "pipe"],
   "envoy.config.core.v3.SocketAddress": [only("protocol", "TCP"), "address", "port_value", "ipv4_compat"],
   "envoy.config.core.v3.Pipe": ["path"],

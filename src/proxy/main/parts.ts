@@ -6,6 +6,7 @@ import type { Ledger } from "../../proto/ledger.ts";
 import type { MessageOf } from "../../proto/registry.ts";
 import { StatStore } from "../../stats/stat-store.ts";
 import type { Extensions, FactoryContext, Logger } from "../api.ts";
+import { createAsyncClient } from "../async-client.ts";
 import { mainLedger } from "./ledger.ts";
 
 /** Dry runs of what workers do with resources: each throws an Error with Envoy's text. */
@@ -79,12 +80,15 @@ export function checkContext(options: {
   logger(component: string): Logger;
 }): FactoryContext {
   const { clock, node, localIp, logger } = options;
+  const wheel = new TimerWheel(clock);
+  const clusters = { get: () => undefined };
   return {
     clock,
-    wheel: new TimerWheel(clock),
+    wheel,
     net: new NetContext(),
     stats: new StatStore(() => undefined),
-    clusters: { get: () => undefined },
+    clusters,
+    calls: createAsyncClient({ clock, wheel, clusters, localIp }),
     runtime: { number: (_key, fallback) => fallback, fraction: () => false },
     logger,
     random: Math.random,

@@ -7,7 +7,7 @@ import { StatStore } from "../../stats/stat-store.ts";
 import type { FactoryContext } from "../api.ts";
 import type { AdminHost, ServerState } from "../admin/admin-host.ts";
 import type { Bootstrap } from "../bootstrap.ts";
-import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS } from "../link.ts";
+import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS, type ToWorker } from "../link.ts";
 import type { ProxyOptions } from "../options.ts";
 import { BreakerGauges } from "../upstream/breaker-gauges.ts";
 import { HostResolver } from "../upstream/host-resolver.ts";
@@ -20,6 +20,7 @@ import { ListenerManager } from "./listener-manager.ts";
 import { inlineRoutes } from "./listener-parts.ts";
 import { localIp } from "./local-ip.ts";
 import { parseLogLevel } from "./log-format.ts";
+import { MainClusters } from "./main-clusters.ts";
 import { checkContext, WORKER_URL, type Parts } from "./parts.ts";
 import { PortHolder } from "./port-holder.ts";
 import type { ProcessLog } from "./process-log.ts";
@@ -59,6 +60,7 @@ export class Proxy {
   readonly #breakerGauges: BreakerGauges;
   readonly #texts = new Map<string, string>();
   readonly #pool: WorkerPool;
+  readonly #own: MainClusters;
   readonly #ports: PortHolder;
   readonly #sources: ConfigSources;
   readonly #runtime: RuntimeLayers;
@@ -97,10 +99,17 @@ export class Proxy {
       logger: (component) => log.logger(component),
     });
     const checks = parts.checks(this.#checkContext);
+    this.#own = new MainClusters({
+      extensions: parts.extensions,
+      context: this.#checkContext,
+      stats: this.#stats,
+      breakers: this.#breakers,
+      hostStates: this.#hostStates,
+    });
     this.#sources = new ConfigSources({
       adsConfig: bootstrap.dynamicResources?.adsConfig,
       node,
-      endpointsOf: (cluster) => this.clusters.endpointsOf(cluster),
+      calls: this.#own.calls,
       clock: this.#clock,
       random: Math.random,
       stats: this.#stats,
@@ -109,7 +118,7 @@ export class Proxy {
     });
     const common = {
       open: this.#sources.watch.bind(this.#sources),
-      broadcast: this.#pool.broadcast.bind(this.#pool),
+      broadcast: (message: ToWorker) => this.#tell(message),
       stats: this.#stats,
       merged: this.#merged,
       texts: this.#texts,
@@ -178,7 +187,7 @@ export class Proxy {
   /** Clusters, then listeners, then traffic. Rejects if a static listener cannot listen. */
   async start(): Promise<void> {
     const { bootstrap, log } = this.#setup;
-    this.#pool.broadcast({ kind: "runtime", values: this.#runtime.merged() });
+    this.#tell({ kind: "runtime", values: this.#runtime.merged() });
     await this.clusters.initialise(bootstrap.dynamicResources?.cdsConfig);
     if (this.#closing) return;
     this.#phase = "INITIALIZING";
@@ -228,6 +237,7 @@ export class Proxy {
     this.listeners.close();
     this.routes.close();
     this.#sources.close();
+    this.#own.close();
     await this.#pool.stop();
     this.#ports.close();
     this.#setup.log.logger("main").info("exiting");
@@ -271,6 +281,12 @@ export class Proxy {
   reopenLogs(): void {
     this.#setup.log.reopen();
     this.#pool.broadcast({ kind: "reopen-logs" });
+  }
+
+  /** Tells the workers, and what of this thread works like them. */
+  #tell(message: ToWorker): void {
+    this.#own.apply(message);
+    this.#pool.broadcast(message);
   }
 
   /** Brings in what workers have counted, and what only this thread can tell. */
@@ -360,7 +376,7 @@ export class Proxy {
     if (!this.#runtime.modify(Object.entries(values))) throw new Error("No admin layer specified");
     this.#setGlobals(this.#setup.concurrency);
     this.#stats.counter("runtime.load_success").inc();
-    this.#pool.broadcast({ kind: "runtime", values: this.#runtime.merged() });
+    this.#tell({ kind: "runtime", values: this.#runtime.merged() });
   }
 
   #setGlobals(concurrency: number): void {

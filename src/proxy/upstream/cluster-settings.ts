@@ -111,7 +111,7 @@ function httpOptions(cluster: ClusterMessage): {
     return {
       common: cluster.commonHttpProtocolOptions,
       http1: cluster.httpProtocolOptions,
-      http2: undefined,
+      http2: cluster.http2ProtocolOptions,
     };
   const common = options.commonHttpProtocolOptions;
   const explicit = options.upstreamProtocolOptions;
@@ -174,6 +174,7 @@ function signature(cluster: ClusterMessage): string {
     maxRequestsPerConnection: cluster.maxRequestsPerConnection,
     commonHttpProtocolOptions: cluster.commonHttpProtocolOptions,
     httpProtocolOptions: cluster.httpProtocolOptions,
+    http2ProtocolOptions: cluster.http2ProtocolOptions,
     typedExtensionProtocolOptions: cluster.typedExtensionProtocolOptions,
     upstreamConnectionOptions: cluster.upstreamConnectionOptions,
     transportSocket: cluster.transportSocket,

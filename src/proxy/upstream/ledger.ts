@@ -21,6 +21,7 @@ export const upstreamLedger: Ledger = {
     "circuit_breakers",
     "common_http_protocol_options",
     "http_protocol_options",
+    "http2_protocol_options",
     "typed_extension_protocol_options",
     "dns_refresh_rate",
     "dns_jitter",

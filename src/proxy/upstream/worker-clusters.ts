@@ -1,5 +1,13 @@
 import { decode } from "../../proto/registry.ts";
-import type { Cluster, Clusters, FactoryContext, LbPolicyDef, TransportSocketDef } from "../api.ts";
+import type {
+  AsyncClient,
+  Cluster,
+  Clusters,
+  FactoryContext,
+  LbPolicyDef,
+  TransportSocketDef,
+} from "../api.ts";
+import { createAsyncClient } from "../async-client.ts";
 import type { Gauge } from "../../stats/stat-store.ts";
 import type { HostSpec, ToWorker, WorkerInit } from "../link.ts";
 import { WorkerCluster, type ClusterContext } from "./cluster.ts";
@@ -7,8 +15,8 @@ import { SharedCounts } from "./shared-counts.ts";
 
 /** What a thread gives its clusters. */
 export interface WorkerClustersOptions {
-  /** The thread's context; its `clusters` are these. */
-  readonly factory: Omit<FactoryContext, "clusters">;
+  /** The thread's context; its `clusters` and `calls` are these. */
+  readonly factory: Omit<FactoryContext, "clusters" | "calls">;
   /** Policies of the manifest. */
   readonly policies: readonly LbPolicyDef[];
   /** Transport sockets of the manifest. */
@@ -28,17 +36,21 @@ interface Entry {
   cluster: WorkerCluster | undefined;
 }
 
-/** The clusters of one worker. One that is never asked for costs no more than its bytes. */
+/** The clusters of one thread. One that is never asked for costs no more than its bytes. */
 export class WorkerClusters implements Clusters {
+  /** Requests of the proxy's own over these clusters. */
+  readonly calls: AsyncClient;
   readonly #entries = new Map<string, Entry>();
   readonly #context: ClusterContext;
   readonly #inflated: Gauge;
 
   constructor(options: WorkerClustersOptions) {
     const { stats, workerIndex } = options.factory;
-    this.#inflated = stats.gauge(`thread_local_cluster_manager.worker_${workerIndex}.clusters_inflated`);
+    const thread = workerIndex < 0 ? "main_thread" : `worker_${workerIndex}`;
+    this.#inflated = stats.gauge(`thread_local_cluster_manager.${thread}.clusters_inflated`);
+    this.calls = createAsyncClient({ ...options.factory, clusters: this });
     this.#context = {
-      factory: { ...options.factory, clusters: this },
+      factory: { ...options.factory, clusters: this, calls: this.calls },
       policies: options.policies,
       transportSockets: options.transportSockets ?? [],
       breakers: new SharedCounts(options.breakers, options.own?.breakers),
@@ -70,6 +82,12 @@ export class WorkerClusters implements Clusters {
         break;
       default:
     }
+  }
+
+  /** Forgets all clusters. Idle connections close now, busy ones after their last request. */
+  close(): void {
+    for (const entry of this.#entries.values()) this.#deflate(entry);
+    this.#entries.clear();
   }
 
   #setCluster(name: string, bytes: Uint8Array, breakerSlot: number): void {

@@ -1,0 +1,49 @@
+import { TimerWheel } from "../../base/timer-wheel.ts";
+import type { StatStore } from "../../stats/stat-store.ts";
+import type { AsyncClient, FactoryContext } from "../api.ts";
+import type { ToWorker } from "../link.ts";
+import { RuntimeValues } from "../runtime-values.ts";
+import { WorkerClusters, type WorkerClustersOptions } from "../upstream/worker-clusters.ts";
+import type { Parts } from "./parts.ts";
+
+export interface MainClustersOptions extends Pick<WorkerClustersOptions, "breakers" | "hostStates"> {
+  readonly extensions: Parts["extensions"];
+  /** What is the same as where resources are tried out. */
+  readonly context: FactoryContext;
+  readonly stats: StatStore;
+}
+
+/**
+ * The clusters as the main thread uses them for calls of its own, configuration streams first of all. They are told
+ * what workers are told; those that nobody here asks for cost nothing.
+ */
+export class MainClusters {
+  readonly #clusters: WorkerClusters;
+  readonly #runtime = new RuntimeValues(Math.random);
+
+  constructor(options: MainClustersOptions) {
+    const { extensions, context, stats, breakers, hostStates } = options;
+    this.#clusters = new WorkerClusters({
+      factory: { ...context, stats, runtime: this.#runtime, wheel: new TimerWheel(context.clock) },
+      policies: extensions.lb,
+      transportSockets: extensions.transportSockets ?? [],
+      breakers,
+      hostStates,
+    });
+  }
+
+  get calls(): AsyncClient {
+    return this.#clusters.calls;
+  }
+
+  /** Takes in what workers are told; most of it does not matter here. */
+  apply(message: ToWorker): void {
+    if (message.kind === "runtime") this.#runtime.set(message.values);
+    else this.#clusters.apply(message);
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    this.#clusters.close();
+  }
+}
