@@ -1,5 +1,7 @@
 // Messages between the main thread and its workers. Resources cross as encoded protobuf that the main thread has
 // validated; each worker decodes what it uses.
+import type { Server } from "node:net";
+import type { Transferable } from "node:worker_threads";
 import type { StatUpdate } from "../stats/slots.ts";
 
 /** Everything a worker needs to begin. */
@@ -48,6 +50,32 @@ export interface HostSpec {
   readonly metadata: Uint8Array | undefined;
 }
 
+/** Where a listener listens: an IP address and a port, or a path. */
+export interface BindAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly path: string;
+}
+
+/** A listening socket on its way from one owner to another; it goes on queueing clients meanwhile. */
+export interface HandedSocket {
+  readonly bind: BindAddress;
+  readonly server: Server;
+}
+
+/**
+ * How workers stop listening: all give their sockets to one of them, which closes them together. Without it, each
+ * closes its own, and clients that connect at that moment may be reset.
+ */
+export interface Closing {
+  /** Unique in this process. */
+  readonly id: number;
+  /** Index of the worker that closes. */
+  readonly worker: number;
+  /** How many others hand sockets over. */
+  readonly others: number;
+}
+
 export type ToWorker =
   | {
       readonly kind: "cluster";
@@ -68,13 +96,32 @@ export type ToWorker =
       readonly name: string;
       readonly bytes: Uint8Array;
       /** Addresses to listen on, ports resolved, in the order of address and additional_addresses. */
-      readonly bind: readonly { readonly ip: string; readonly port: number; readonly path: string }[];
+      readonly bind: readonly BindAddress[];
       /** How long connections of the version before may go on; default: 600 000. */
       readonly drainMs?: number;
+      /** For addresses of the version before that are no longer listened on. */
+      readonly closing?: Closing | undefined;
     }
-  | { readonly kind: "remove-listener"; readonly name: string; readonly drainMs: number }
+  | {
+      readonly kind: "remove-listener";
+      readonly name: string;
+      readonly drainMs: number;
+      readonly closing?: Closing | undefined;
+    }
   /** Stop accepting on all listeners; open connections go on. */
-  | { readonly kind: "stop-listening"; readonly inboundOnly: boolean }
+  | {
+      readonly kind: "stop-listening";
+      readonly id: number;
+      readonly inboundOnly: boolean;
+      readonly closing?: Closing | undefined;
+    }
+  /** Sockets of a listener that another worker handed over, to be closed with ours. */
+  | {
+      readonly kind: "sockets";
+      readonly closing: number;
+      readonly listener: string;
+      readonly sockets: readonly HandedSocket[];
+    }
   /** Runtime values, merged over all layers. */
   | { readonly kind: "runtime"; readonly values: Readonly<Record<string, string | number | boolean>> }
   | { readonly kind: "log-levels"; readonly levels: Readonly<Record<string, string>> }
@@ -93,6 +140,16 @@ export type FromWorker =
   | { readonly kind: "listening"; readonly name: string; readonly error: string | undefined }
   /** A removed listener's last connection is gone. */
   | { readonly kind: "drained"; readonly name: string }
+  /** Sockets that another worker is to close. */
+  | {
+      readonly kind: "sockets";
+      readonly to: number;
+      readonly closing: number;
+      readonly listener: string;
+      readonly sockets: readonly HandedSocket[];
+    }
+  /** Answer to "stop-listening": what was to be closed here is closed or handed over. */
+  | { readonly kind: "stopped-listening"; readonly id: number }
   | { readonly kind: "log"; readonly level: string; readonly component: string; readonly message: string };
 
 /** Int32 fields per cluster and priority in `WorkerInit.breakers`, changed with Atomics by all threads. */
@@ -121,3 +178,9 @@ export const HOST_WORDS = 10;
 /** Most clusters and hosts at a time; the buffers are virtual memory until used. */
 export const MAX_CLUSTERS = 65_536;
 export const MAX_HOSTS = 262_144;
+
+/** What of a message has to be moved to the other thread instead of copied. */
+export function transferOf(message: ToWorker | FromWorker): Transferable[] {
+  if (message.kind !== "sockets") return [];
+  return message.sockets.map(({ server }) => server as unknown as Transferable);
+}

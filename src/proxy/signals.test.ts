@@ -56,13 +56,17 @@ test("runProxyCommand() reopens logs at SIGUSR1, drains at SIGTERM, and exits at
   t.after(() => child.kill("SIGKILL"));
   const exit = once(child, "exit");
   const log = (): string => readFileSync(logPath, "utf8");
-  await waitUntil("it is live", () => {
-    try {
-      return log().includes("starting main dispatch loop");
-    } catch {
-      return false;
-    }
-  });
+  await waitUntil(
+    "it is live",
+    () => {
+      try {
+        return log().includes("starting main dispatch loop");
+      } catch {
+        return false;
+      }
+    },
+    20_000,
+  );
   const admin = readFileSync(adminPath, "utf8");
   assert.equal(await (await fetch(`http://${admin}/ready`)).text(), "LIVE\n");
   const listeners = await (await fetch(`http://${admin}/listeners`)).text();

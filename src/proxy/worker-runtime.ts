@@ -108,10 +108,13 @@ export class WorkerRuntime {
         void this.listeners.apply(message);
         break;
       case "remove-listener":
-        this.listeners.remove(message.name, message.drainMs);
+        this.listeners.remove(message.name, message.drainMs, message.closing);
         break;
       case "stop-listening":
-        this.listeners.stopListening(message.inboundOnly);
+        void this.listeners.stopListening(message.id, message.inboundOnly, message.closing);
+        break;
+      case "sockets":
+        this.listeners.takeSockets(message);
         break;
       case "runtime":
         this.#runtime.set(message.values);

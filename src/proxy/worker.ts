@@ -2,7 +2,7 @@
 // thread starts another one.
 import { parentPort, workerData } from "node:worker_threads";
 import type { Extensions } from "./api.ts";
-import type { FromWorker, ToWorker, WorkerInit } from "./link.ts";
+import { transferOf, type FromWorker, type ToWorker, type WorkerInit } from "./link.ts";
 import { WorkerRuntime } from "./worker-runtime.ts";
 
 await start();
@@ -18,7 +18,7 @@ async function start(): Promise<void> {
         import.meta.url,
       ).href
   )) as { extensions: Extensions };
-  const post = (message: FromWorker): void => port.postMessage(message);
+  const post = (message: FromWorker): void => port.postMessage(message, transferOf(message));
   const runtime = new WorkerRuntime(init, module.extensions, { post }, () => {
     port.close();
     // Messages that were posted are delivered before the thread ends.

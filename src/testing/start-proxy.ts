@@ -27,6 +27,8 @@ export interface RunningProxy {
 export interface StartOptions {
   /** More command-line flags. */
   args?: readonly string[];
+  /** Worker threads; default: 1. */
+  concurrency?: number;
   /** How long it may take to become ready. */
   timeoutMs?: number;
   /** Command put in front, as `["taskset", "-c", "0"]`. */
@@ -48,7 +50,14 @@ export async function startProxy(
   const adminFile = join(folder, "admin-address");
   const bootstrapFile = writeBootstrap(folder, bootstrap);
   // Envoy takes a flag's value as the next argument only.
-  const args = ["-c", bootstrapFile, "--concurrency", "1", "--disable-hot-restart", "--admin-address-path"];
+  const args = [
+    "-c",
+    bootstrapFile,
+    "--concurrency",
+    String(options.concurrency ?? 1),
+    "--disable-hot-restart",
+    "--admin-address-path",
+  ];
   args.push(adminFile, "--file-flush-interval-msec", "50", "-l", "warning", ...(options.args ?? []));
   const [command, ...rest] = [...(options.prefix ?? []), ...proxyCommand(kind, options.nodeArgs), ...args];
   const child = new ManagedProcess(command!, rest);

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Counter, Gauge, StatScope } from "../../stats/stat-store.ts";
 import type { Histogram } from "../../stats/histogram.ts";
 import { Connection, type ConnectionHandler } from "../../net/connection.ts";
@@ -12,39 +12,21 @@ import { NOTHING_FOUND } from "./filter-chain-match.ts";
 import { Downstream } from "./downstream.ts";
 import type { Chain, FilterChains } from "./filter-chains.ts";
 import { inspect } from "./inspection.ts";
+import { ListenSockets, type ListenSocketsOptions } from "./listen-sockets.ts";
 
-/** Where a listener listens. */
-export interface BindAddress {
-  readonly ip: string;
-  readonly port: number;
-  readonly path: string;
-}
-
-export interface ActiveListenerOptions {
+export interface ActiveListenerOptions extends ListenSocketsOptions {
   readonly name: string;
   readonly clock: Clock;
   readonly net: NetContext;
   readonly scope: StatScope;
-  readonly workerIndex: number;
-  readonly bufferLimit: number;
-  /** 0 = the system's default. */
-  readonly backlog: number;
 }
 
-/** Longest that a listener accepts on after it was told to stop, in milliseconds. */
-const MAX_ACCEPTING = 1000;
-/** A turn of the event loop in which nothing else was done, in milliseconds. */
-const SHORT_TURN = 0.1;
-const QUIET_TURNS = 3;
-
-/**
- * The sockets of one listener in one worker. Its filter chains can be swapped without touching the sockets, which must
- * not be closed while clients connect: a reuse_port socket takes its queue of connections with it.
- */
+/** One listener in one worker. Its filter chains can be swapped without touching the sockets. */
 export class ActiveListener {
   readonly name: string;
   readonly #options: ActiveListenerOptions;
-  readonly #servers: Server[] = [];
+  /** What it listens on. */
+  readonly listening: ListenSockets;
   readonly #sockets = new Map<Socket, FilterChains>();
   /** Open connections per version of the filter chains. */
   readonly #open = new Map<FilterChains, number>();
@@ -60,7 +42,6 @@ export class ActiveListener {
   readonly #filterErrors: Counter;
   readonly #remoteCloses: Counter;
   readonly #handshakeTimeouts: Counter;
-  #accepted = 0;
   #chains: FilterChains;
   #onEmpty: ((chains: FilterChains) => void) | undefined;
 
@@ -68,6 +49,7 @@ export class ActiveListener {
     this.name = options.name;
     this.#chains = chains;
     this.#options = options;
+    this.listening = new ListenSockets(options, (socket) => this.#accept(socket));
     const scope = options.scope;
     this.#total = scope.counter("downstream_cx_total");
     this.#active = scope.gauge("downstream_cx_active");
@@ -89,64 +71,11 @@ export class ActiveListener {
     return this.#chains;
   }
 
-  /** Addresses that it accepts on, as the system gave them. */
-  addresses(): BindAddress[] {
-    return this.#servers.map((server) => {
-      const address = server.address();
-      if (address === null || typeof address === "string") return { ip: "", port: 0, path: address ?? "" };
-      return { ip: address.address, port: address.port, path: "" };
-    });
-  }
-
-  /** Begins to accept on all addresses; rejects with the first error, having closed what was opened. */
-  async listen(bind: readonly BindAddress[]): Promise<void> {
-    try {
-      for (const address of bind) {
-        // A socket by path cannot be shared: the first worker has it.
-        if (address.path !== "" && this.#options.workerIndex > 0) continue;
-        await this.#bind(address);
-      }
-    } catch (error) {
-      this.stopNow();
-      throw error;
-    }
-  }
-
   /** New connections get these chains from now on. Returns the old ones, whose connections may still be open. */
   swap(chains: FilterChains): FilterChains {
     const old = this.#chains;
     this.#chains = chains;
     return old;
-  }
-
-  /**
-   * Stops accepting as soon as no connection waits to be accepted: the system resets those that do. Open connections
-   * go on.
-   */
-  stop(): Promise<void> {
-    const servers = this.#servers.splice(0);
-    const deadline = performance.now() + MAX_ACCEPTING;
-    let accepted = this.#accepted;
-    let last = performance.now();
-    let quiet = 0;
-    return new Promise((resolve) => {
-      // The event loop accepts one connection of each listener per turn. Long turns leave time for one to come.
-      const turn = (): void => {
-        const now = performance.now();
-        quiet = accepted === this.#accepted && now - last < SHORT_TURN ? quiet + 1 : 0;
-        accepted = this.#accepted;
-        last = now;
-        if (quiet < QUIET_TURNS && now < deadline) return void setImmediate(turn);
-        for (const server of servers) server.close();
-        resolve();
-      };
-      setImmediate(turn);
-    });
-  }
-
-  /** Stops accepting; connections that wait to be accepted are lost. */
-  stopNow(): void {
-    for (const server of this.#servers.splice(0)) server.close();
   }
 
   /** Number of open connections of these chains. */
@@ -164,32 +93,7 @@ export class ActiveListener {
     for (const [socket, owner] of this.#sockets) if (owner === chains) socket.destroy();
   }
 
-  #bind(address: BindAddress): Promise<void> {
-    const server = createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      highWaterMark: this.#options.bufferLimit,
-    });
-    server.on("connection", (socket) => this.#accept(socket));
-    this.#servers.push(server);
-    const backlog = this.#options.backlog > 0 ? { backlog: this.#options.backlog } : { backlog: 4096 };
-    const target =
-      address.path === ""
-        ? { host: address.ip, port: address.port, reusePort: true, exclusive: true }
-        : { path: address.path };
-    return new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ ...target, ...backlog }, () => {
-        server.off("error", reject);
-        // Accepting can fail later, e.g. out of descriptors: the next connection may succeed.
-        server.on("error", () => {});
-        resolve();
-      });
-    });
-  }
-
   #accept(socket: Socket): void {
-    this.#accepted++;
     const chains = this.#chains;
     // Connections whose first bytes are looked at keep their filter chains too.
     this.#sockets.set(socket, chains);

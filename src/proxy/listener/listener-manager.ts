@@ -2,9 +2,10 @@ import { decode } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Extensions, FactoryContext, NetworkFilterContext, RouteConfigs } from "../api.ts";
 import { createAccessLogs } from "../access-log/access-log.ts";
-import type { FromWorker, ToWorker } from "../link.ts";
-import { ActiveListener, type BindAddress } from "./active-listener.ts";
+import type { BindAddress, Closing, FromWorker, ToWorker } from "../link.ts";
+import { ActiveListener } from "./active-listener.ts";
 import { FilterChains } from "./filter-chains.ts";
+import { SocketCloser } from "./socket-closer.ts";
 
 type Listener = Messages["envoy.config.listener.v3.Listener"];
 type ListenerMessage = Extract<ToWorker, { kind: "listener" }>;
@@ -27,7 +28,7 @@ export interface ListenerManagerOptions {
 interface Entry {
   readonly active: ActiveListener;
   readonly inbound: boolean;
-  readonly bind: string;
+  readonly bind: readonly BindAddress[];
 }
 
 /** The listeners of one worker. */
@@ -36,9 +37,11 @@ export class ListenerManager {
   readonly #entries = new Map<string, Entry>();
   /** Chains that accept nothing any more, with what to do when their last connection is gone. */
   readonly #draining = new Map<FilterChains, () => void>();
+  readonly #closer: SocketCloser;
 
   constructor(options: ListenerManagerOptions) {
     this.#options = options;
+    this.#closer = new SocketCloser(options.factory.workerIndex, options.post);
   }
 
   /** Adds or updates a listener; the answer is posted. */
@@ -57,35 +60,47 @@ export class ListenerManager {
   }
 
   /** Stops accepting, drains, and posts "drained" when the last connection is gone, at the latest after `drainMs`. */
-  remove(name: string, drainMs: number): void {
+  remove(name: string, drainMs: number, closing?: Closing): void {
     const entry = this.#entries.get(name);
     if (entry === undefined) return this.#options.post({ kind: "drained", name });
     this.#entries.delete(name);
-    this.#stop(entry.active, drainMs, () => this.#options.post({ kind: "drained", name }));
+    this.#stop(name, entry.active, drainMs, closing, () => this.#options.post({ kind: "drained", name }));
   }
 
-  /** Stops accepting on all listeners, or on the inbound ones; idle connections are closed when the process drains. */
-  stopListening(inboundOnly: boolean): void {
-    const draining = this.#options.drainDecision();
-    const { clock } = this.#options.factory;
-    for (const entry of this.#entries.values()) {
-      if (inboundOnly && !entry.inbound) continue;
-      const stopped = entry.active.stop();
+  /**
+   * Stops accepting on all listeners, or on the inbound ones; idle connections are closed when the process drains.
+   * "stopped-listening" is posted when it is done.
+   */
+  async stopListening(id: number, inboundOnly: boolean, closing?: Closing): Promise<void> {
+    const { drainDecision, factory, post } = this.#options;
+    const draining = drainDecision();
+    const stopping: Promise<void>[] = [];
+    for (const [name, { active, inbound }] of this.#entries) {
+      if (inboundOnly && !inbound) continue;
+      const stopped = this.#closer.close(name, active.listening, closing);
+      stopping.push(stopped);
       if (!draining) continue;
-      void stopped.then(() => clock.after(IDLE_GRACE, () => entry.active.chains.drain(true)));
+      void stopped.then(() => factory.clock.after(IDLE_GRACE, () => active.chains.drain(true)));
     }
     if (draining && !inboundOnly) for (const chains of this.#draining.keys()) chains.drain(true);
+    await Promise.all(stopping);
+    post({ kind: "stopped-listening", id });
+  }
+
+  /** Takes sockets of another worker, to be closed here. */
+  takeSockets({ closing, listener, sockets }: Extract<ToWorker, { kind: "sockets" }>): void {
+    this.#closer.take(closing, listener, sockets);
   }
 
   /** Addresses that a listener accepts on. */
   addresses(name: string): BindAddress[] {
-    return this.#entries.get(name)?.active.addresses() ?? [];
+    return this.#entries.get(name)?.active.listening.addresses() ?? [];
   }
 
   /** Writes out logs. */
   close(): void {
     for (const entry of this.#entries.values()) {
-      entry.active.stopNow();
+      entry.active.listening.closeNow();
       entry.active.chains.close();
     }
   }
@@ -94,17 +109,17 @@ export class ListenerManager {
     const listener = decode("envoy.config.listener.v3.Listener", message.bytes);
     const context = listenerContext(listener, message.bind, this.#options);
     const chains = new FilterChains(listener, context);
-    const bind = JSON.stringify(message.bind);
+    const { name, bind, closing } = message;
     const drainMs = message.drainMs ?? UPDATE_DRAIN;
-    const known = this.#entries.get(message.name);
-    if (known !== undefined && known.bind === bind) {
+    const known = this.#entries.get(name);
+    if (known !== undefined && sameAddresses(known.bind, bind)) {
       const old = known.active.swap(chains);
       this.#drain(known.active, old, drainMs, () => {});
       return;
     }
     const { factory } = this.#options;
     const active = new ActiveListener(chains, {
-      name: message.name,
+      name,
       clock: factory.clock,
       net: factory.net,
       scope: context.listenerScope,
@@ -113,18 +128,34 @@ export class ListenerManager {
       backlog: listener.tcpBacklogSize ?? 0,
     });
     active.onEmpty = (gone) => this.#draining.get(gone)?.();
-    await active.listen(message.bind);
-    this.#entries.set(message.name, {
+    // A version or a listener that goes leaves its sockets to the one that comes.
+    const before = [...this.#entries.values()].map(({ active: { listening } }) => listening);
+    for (const other of before) active.listening.takeFrom(other, bind);
+    try {
+      await active.listening.listen(bind);
+    } catch (error) {
+      for (const other of before) other.takeBack(active.listening);
+      throw error;
+    }
+    this.#entries.set(name, {
       active,
       bind,
       inbound: (listener.trafficDirection as number) === INBOUND,
     });
-    if (known !== undefined) this.#stop(known.active, drainMs, () => {});
+    if (known !== undefined) this.#stop(name, known.active, drainMs, closing, () => {});
   }
 
   /** Lets a listener accept what waits, then drains what it has. */
-  #stop(active: ActiveListener, drainMs: number, done: () => void): void {
-    void active.stop().then(() => this.#drain(active, active.chains, drainMs, done));
+  #stop(
+    name: string,
+    active: ActiveListener,
+    drainMs: number,
+    closing: Closing | undefined,
+    done: () => void,
+  ): void {
+    void this.#closer
+      .close(name, active.listening, closing)
+      .then(() => this.#drain(active, active.chains, drainMs, done));
   }
 
   #drain(active: ActiveListener, chains: FilterChains, drainMs: number, done: () => void): void {
@@ -184,4 +215,8 @@ function statAddress(address: BindAddress | undefined): string {
   if (address.path !== "") return address.path.replace(/[:/]/g, "_");
   const ip = address.ip.includes(":") ? `[${address.ip}]` : address.ip;
   return `${ip}:${address.port}`.replaceAll(":", "_");
+}
+
+function sameAddresses(a: readonly BindAddress[], b: readonly BindAddress[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

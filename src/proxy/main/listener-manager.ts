@@ -7,7 +7,7 @@ import { declareStats } from "../../stats/stat-names/stat-names.ts";
 import type { StatScope, StatStore } from "../../stats/stat-store.ts";
 import type { Resource } from "../../xds/source.ts";
 import type { Logger } from "../api.ts";
-import type { FromWorker, ToWorker } from "../link.ts";
+import type { Closing, FromWorker, ToWorker } from "../link.ts";
 import {
   connectionManagers,
   formatAddress,
@@ -55,6 +55,8 @@ export interface ListenerManagerOptions {
   /** Throws an Error with Envoy's text if a worker would not take the listener. */
   check(listener: ListenerMessage, dynamic: boolean): void;
   broadcast(message: ToWorker): void;
+  /** How workers close the sockets of listeners that go. */
+  closing(): Closing | undefined;
   readonly workers: number;
   /** How long connections of removed listeners may go on, in milliseconds. */
   readonly drainTime: number;
@@ -71,6 +73,8 @@ export class ListenerManager {
   readonly #options: ListenerManagerOptions;
   readonly #scope: StatScope;
   readonly #log: Logger;
+  /** Listeners that go with the update that is being applied: their addresses are free. */
+  readonly #leaving = new Set<string>();
   readonly #failed = new Map<string, ListenerState>();
   readonly #draining = new Map<string, { waiting: number; finish: () => void }>();
   readonly #starting = new Map<
@@ -127,6 +131,9 @@ export class ListenerManager {
   applyLds(resources: readonly Resource[], version: string): void {
     const problems: string[] = [];
     const names = new Set<string>();
+    const wanted = new Set(resources.map(({ name }) => name));
+    const leaving = [...this.listeners.values()].filter(({ name, dynamic }) => dynamic && !wanted.has(name));
+    for (const { name } of leaving) this.#leaving.add(name);
     this.#failed.clear();
     for (const { name, message, bytes } of resources) {
       if (names.has(name)) {
@@ -142,8 +149,9 @@ export class ListenerManager {
         this.#refused(name, details, version);
       }
     }
-    for (const state of this.listeners.values())
-      if (state.dynamic && !names.has(state.name)) this.#remove(state);
+    // After the new ones, which take over sockets that they have in common.
+    for (const state of leaving) this.#remove(state);
+    this.#leaving.clear();
     if (problems.length > 0) throw new Error(`Error adding/updating listener(s) ${problems.join("\n")}\n`);
   }
 
@@ -252,7 +260,7 @@ export class ListenerManager {
 
   #refuseTaken(name: string, ip: string, port: number): void {
     for (const other of this.listeners.values()) {
-      if (other.name === name || port === 0) continue;
+      if (other.name === name || port === 0 || this.#leaving.has(other.name)) continue;
       const taken = (other.warming ?? other.active)?.bind.some(
         (bind) => bind.ip === ip && bind.port === port,
       );
@@ -301,7 +309,7 @@ export class ListenerManager {
     state.active = next;
     state.warming = undefined;
     state.error = undefined;
-    const { broadcast, clock, drainTime, workers } = this.#options;
+    const { broadcast, closing, clock, drainTime, workers } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#starting.set(state.name, {
       left: workers,
@@ -312,7 +320,9 @@ export class ListenerManager {
         else reject(new Error(error));
       },
     });
-    broadcast({ kind: "listener", name: state.name, bytes: next.bytes, bind: next.bind, drainMs: drainTime });
+    const { name } = state;
+    const { bytes, bind } = next;
+    broadcast({ kind: "listener", name, bytes, bind, drainMs: drainTime, closing: closing() });
     // Routes and ports of the old version are kept until its connections are gone.
     if (old !== undefined) clock.after(drainTime, () => release(old));
     this.#gauges();
@@ -330,7 +340,7 @@ export class ListenerManager {
   }
 
   #drain(name: string, version: ListenerVersion): void {
-    const { broadcast, drainTime, workers, clock } = this.#options;
+    const { broadcast, closing, drainTime, workers, clock } = this.#options;
     this.#draining.get(name)?.finish();
     const finish = (): void => {
       cancel();
@@ -340,7 +350,7 @@ export class ListenerManager {
     };
     const cancel = clock.after(drainTime + 1000, finish);
     this.#draining.set(name, { waiting: workers, finish });
-    broadcast({ kind: "remove-listener", name, drainMs: drainTime });
+    broadcast({ kind: "remove-listener", name, drainMs: drainTime, closing: closing() });
   }
 
   #refused(name: string, details: string, version: string): void {

@@ -119,6 +119,7 @@ export class Proxy {
     const common = {
       open: this.#sources.watch.bind(this.#sources),
       broadcast: (message: ToWorker) => this.#tell(message),
+      closing: this.#pool.closing.bind(this.#pool),
       stats: this.#stats,
       merged: this.#merged,
       texts: this.#texts,
@@ -223,9 +224,8 @@ export class Proxy {
     };
     // Until clients and load balancers know, new connections are served; their responses say close.
     this.#clock.after(Math.min(DRAIN_GRACE, time), () => {
-      this.#pool.broadcast({ kind: "stop-listening", inboundOnly: false });
       // Stats of the last requests come with the workers' next messages.
-      this.#clock.after(DRAIN_POLL, look);
+      void this.#pool.stopListening(false).then(() => this.#clock.after(DRAIN_POLL, look));
     });
   }
 
@@ -347,7 +347,7 @@ export class Proxy {
   }
 
   #drainListeners(how: { graceful: boolean; skipExit: boolean; inboundOnly: boolean }): void {
-    const stop = (): void => this.#pool.broadcast({ kind: "stop-listening", inboundOnly: how.inboundOnly });
+    const stop = (): void => void this.#pool.stopListening(how.inboundOnly);
     if (!how.graceful && !how.skipExit) return stop();
     this.#draining = true;
     this.#setDrainState();

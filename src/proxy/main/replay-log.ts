@@ -27,14 +27,15 @@ export class ReplayLog {
         this.#routes.set(message.name, message);
         break;
       case "listener":
-        this.#listeners.set(message.name, message);
+        this.#listeners.set(message.name, { ...message, closing: undefined });
         break;
       case "remove-listener":
         this.#listeners.delete(message.name);
         break;
       case "stop-listening":
         // Outbound listeners go on after the inbound ones stopped.
-        if (this.#stopped?.kind !== "stop-listening" || !message.inboundOnly) this.#stopped = message;
+        if (this.#stopped?.kind !== "stop-listening" || !message.inboundOnly)
+          this.#stopped = { ...message, closing: undefined };
         break;
       case "runtime":
         this.#runtime = message;

@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Clock } from "../../base/clock.ts";
 import type { MergedStats } from "../../stats/merged-stats.ts";
 import { takeBack } from "../upstream/shared-counts.ts";
-import type { FromWorker, ToWorker, WorkerInit } from "../link.ts";
+import { transferOf, type Closing, type FromWorker, type ToWorker, type WorkerInit } from "../link.ts";
 import type { ProcessLog } from "./process-log.ts";
 import { ReplayLog } from "./replay-log.ts";
 
@@ -12,6 +12,8 @@ const RESTART_MAX = 10_000;
 const QUIET = 60_000;
 /** How long a reader of stats waits for workers that are busy, in milliseconds. */
 const STATS_TIMEOUT = 50;
+/** How long workers may take to stop listening, in milliseconds. */
+const STOP_LISTENING_TIMEOUT = 5000;
 /** How long workers may take to flush and exit, in milliseconds. */
 const EXIT_TIMEOUT = 2000;
 
@@ -42,9 +44,9 @@ export class WorkerPool {
   readonly #slots: Slot[] = [];
   readonly #replay = new ReplayLog();
   readonly #allReady = Promise.withResolvers<void>();
-  /** Resolvers of `flushStats` by id, with the workers that have not answered. */
-  readonly #flushes = new Map<number, { readonly waiting: Set<number>; readonly done: () => void }>();
-  #lastFlush = 0;
+  /** Questions by id, with the workers that have not answered. */
+  readonly #asked = new Map<number, { readonly waiting: Set<number>; readonly done: () => void }>();
+  #lastId = 0;
   #stopping = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -77,7 +79,7 @@ export class WorkerPool {
   /** Tells all workers, and those that come later. */
   broadcast(message: ToWorker): void {
     this.#replay.record(message);
-    for (const slot of this.#slots) if (slot.ready) slot.worker!.postMessage(message);
+    this.#send(message);
   }
 
   /** Tells all workers that route configurations of this name are not needed any longer. */
@@ -91,19 +93,20 @@ export class WorkerPool {
    * after 50 ms.
    */
   flushStats(): Promise<void> {
-    const ready = this.#slots.filter((slot) => slot.ready);
-    if (ready.length === 0 || this.#stopping) return Promise.resolve();
-    const id = ++this.#lastFlush;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        this.#flushes.delete(id);
-        resolve();
-      };
-      const cancel = this.#options.clock.after(STATS_TIMEOUT, done);
-      this.#flushes.set(id, { waiting: new Set(ready.map(({ index }) => index)), done });
-      for (const slot of ready) slot.worker!.postMessage({ kind: "flush-stats", id } satisfies ToWorker);
-    });
+    return this.#ask(STATS_TIMEOUT, (id) => this.#send({ kind: "flush-stats", id }));
+  }
+
+  /** Lets all workers stop listening, on inbound listeners or all; resolves when they have. */
+  stopListening(inboundOnly: boolean): Promise<void> {
+    return this.#ask(STOP_LISTENING_TIMEOUT, (id) =>
+      this.broadcast({ kind: "stop-listening", id, inboundOnly, closing: this.closing() }),
+    );
+  }
+
+  /** Who closes the sockets of listeners that go. */
+  closing(): Closing | undefined {
+    const [first, ...others] = this.#ready();
+    return first && { id: ++this.#lastId, worker: first.index, others: others.length };
   }
 
   /** Lets workers flush and exit; ends those that do not. */
@@ -154,7 +157,9 @@ export class WorkerPool {
     if (message.kind === "stats") this.#options.stats.update(thread, message.update);
     else if (message.kind === "log") {
       this.#options.log.fromWorker(message.level, message.component, message.message);
-    } else if (message.kind === "stats-flushed") this.#flushed(message.id, slot.index);
+    } else if (message.kind === "stats-flushed" || message.kind === "stopped-listening")
+      this.#answered(message.id, slot.index);
+    else if (message.kind === "sockets") this.#handOver(message);
     else if (message.kind === "ready") {
       slot.ready = true;
       for (const each of this.#replay.messages()) slot.worker!.postMessage(each);
@@ -162,11 +167,44 @@ export class WorkerPool {
     } else this.#options.onMessage(slot.index, message);
   }
 
-  #flushed(id: number, worker: number): void {
-    const flush = this.#flushes.get(id);
-    if (flush === undefined) return;
-    flush.waiting.delete(worker);
-    if (flush.waiting.size === 0) flush.done();
+  #ready(): Slot[] {
+    return this.#slots.filter(({ ready }) => ready);
+  }
+
+  #send(message: ToWorker): void {
+    for (const { worker } of this.#ready()) worker!.postMessage(message);
+  }
+
+  #ask(timeout: number, send: (id: number) => void): Promise<void> {
+    const ready = this.#ready();
+    if (ready.length === 0 || this.#stopping) return Promise.resolve();
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        this.#asked.delete(id);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(timeout, done);
+      this.#asked.set(id, { waiting: new Set(ready.map(({ index }) => index)), done });
+      send(id);
+    });
+  }
+
+  #answered(id: number, worker: number): void {
+    const asked = this.#asked.get(id);
+    if (asked === undefined) return;
+    asked.waiting.delete(worker);
+    if (asked.waiting.size === 0) asked.done();
+  }
+
+  /** At once: what listens in this thread would be accepted here. */
+  #handOver(message: Extract<FromWorker, { kind: "sockets" }>): void {
+    const { to, closing, listener, sockets } = message;
+    const target = this.#slots[to];
+    if (!target?.ready) return sockets.forEach(({ server }) => server.close());
+    const handed: ToWorker = { kind: "sockets", closing, listener, sockets };
+    target.worker!.postMessage(handed, transferOf(handed));
   }
 
   #onExit(slot: Slot, thread: string, reason: string): void {
@@ -174,7 +212,7 @@ export class WorkerPool {
     slot.worker = undefined;
     slot.ready = false;
     this.#options.stats.retire(thread);
-    for (const id of this.#flushes.keys()) this.#flushed(id, slot.index);
+    for (const id of this.#asked.keys()) this.#answered(id, slot.index);
     if (this.#stopping) return;
     const { clock, log } = this.#options;
     if (!wasReady && slot.generation === 1) {

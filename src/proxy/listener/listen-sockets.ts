@@ -1,0 +1,148 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { closeListening, isProbe } from "../../net/close-listening.ts";
+import type { BindAddress, HandedSocket } from "../link.ts";
+
+export interface ListenSocketsOptions {
+  readonly workerIndex: number;
+  readonly bufferLimit: number;
+  /** 0 = the system's default. */
+  readonly backlog: number;
+}
+
+/**
+ * The listening sockets of one listener in one worker. They must not be closed while clients connect: a reuse_port
+ * socket takes its queue of connections with it. So they go from one version of a listener to the next, and from
+ * worker to worker.
+ */
+export class ListenSockets {
+  readonly #options: ListenSocketsOptions;
+  readonly #onConnection: (socket: Socket) => void;
+  readonly #takenFrom = new WeakMap<Server, ListenSockets>();
+  #entries: HandedSocket[] = [];
+
+  constructor(options: ListenSocketsOptions, onConnection: (socket: Socket) => void) {
+    this.#options = options;
+    this.#onConnection = onConnection;
+  }
+
+  /** Addresses that it accepts on, as the system gave them. */
+  addresses(): BindAddress[] {
+    return this.#entries.map(({ server }) => {
+      const address = server.address();
+      if (address === null || typeof address === "string") return { ip: "", port: 0, path: address ?? "" };
+      return { ip: address.address, port: address.port, path: "" };
+    });
+  }
+
+  /** Begins to accept on all addresses that it has no socket for; rejects with the first error, those closed. */
+  async listen(bind: readonly BindAddress[]): Promise<void> {
+    const before = [...this.#entries];
+    try {
+      for (const address of bind) {
+        // A socket by path cannot be shared: the first worker has it.
+        if (address.path !== "" && this.#options.workerIndex > 0) continue;
+        if (!this.#entries.some((entry) => isSame(entry.bind, address))) await this.#open(address);
+      }
+    } catch (error) {
+      for (const { server } of this.#entries)
+        if (!before.some((entry) => entry.server === server)) server.close();
+      this.#entries = before;
+      throw error;
+    }
+  }
+
+  /** Takes over the sockets of another version or listener on these addresses. */
+  takeFrom(other: ListenSockets, addresses: readonly BindAddress[]): void {
+    const sockets = other.release(addresses);
+    for (const { server } of sockets) this.#takenFrom.set(server, other);
+    this.adopt(sockets);
+  }
+
+  /** Takes back what the other took from here. */
+  takeBack(other: ListenSockets): void {
+    this.adopt(other.#remove(({ server }) => other.#takenFrom.get(server) === this));
+  }
+
+  /** Accepts on sockets that already listen, of another version or worker. */
+  adopt(sockets: readonly HandedSocket[]): void {
+    for (const { bind, server } of sockets) {
+      server.removeAllListeners("connection");
+      this.#serve(bind, server);
+    }
+  }
+
+  /** Gives the sockets of these addresses to somebody who adopts them. */
+  release(of: readonly BindAddress[]): HandedSocket[] {
+    return this.#remove(({ bind }) => of.some((address) => isSame(address, bind)));
+  }
+
+  /** Gives the sockets that another thread can have. */
+  releaseToThread(): HandedSocket[] {
+    return this.#remove(({ bind }) => bind.path === "");
+  }
+
+  /** Stops accepting without losing a connection that stands; see `closeListening`. */
+  async close(): Promise<void> {
+    const byAddress = new Map<
+      string,
+      { readonly ip: string; readonly port: number; readonly servers: Server[] }
+    >();
+    for (const { bind, server } of this.#entries) {
+      const address = server.address();
+      if (address === null || typeof address === "string") {
+        server.close();
+        continue;
+      }
+      const key = `${bind.ip}|${address.port}`;
+      const group = byAddress.get(key) ?? { ip: bind.ip, port: address.port, servers: [] };
+      byAddress.set(key, group);
+      group.servers.push(server);
+    }
+    await Promise.all(
+      [...byAddress.values()].map(({ servers, ip, port }) => closeListening(servers, ip, port)),
+    );
+    this.#entries = [];
+  }
+
+  /** Stops accepting; connections that wait to be accepted are lost. */
+  closeNow(): void {
+    for (const { server } of this.#entries.splice(0)) server.close();
+  }
+
+  #remove(wanted: (socket: HandedSocket) => boolean): HandedSocket[] {
+    const removed = this.#entries.filter(wanted);
+    this.#entries = this.#entries.filter((entry) => !removed.includes(entry));
+    return removed;
+  }
+
+  #open(bind: BindAddress): Promise<void> {
+    const { bufferLimit, backlog } = this.#options;
+    const server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: bufferLimit });
+    const target =
+      bind.path === ""
+        ? { host: bind.ip, port: bind.port, reusePort: true, exclusive: true }
+        : { path: bind.path };
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ ...target, backlog: backlog > 0 ? backlog : 4096 }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+      this.#serve(bind, server);
+    });
+  }
+
+  #serve(bind: BindAddress, server: Server): void {
+    server.on("connection", (socket) => {
+      if (isProbe(socket)) socket.destroy();
+      else this.#onConnection(socket);
+    });
+    // Accepting can fail later, e.g. out of descriptors: the next connection may succeed.
+    server.on("error", () => {});
+    this.#entries.push({ bind, server });
+  }
+}
+
+function isSame(a: BindAddress, b: BindAddress): boolean {
+  return a.ip === b.ip && a.port === b.port && a.path === b.path;
+}
