@@ -239,6 +239,12 @@ export class Connection implements ByteSink, Flushable {
     this.socket.destroy();
   }
 
+  /** Closes at once, and with a TCP RST if bytes were received that nobody took: as the system does with unread bytes. */
+  discard(): void {
+    if (this.socket.readableLength > 0) this.reset();
+    else this.destroy();
+  }
+
   /** Closes at once with a TCP RST. */
   reset(): void {
     this.#ended = true;

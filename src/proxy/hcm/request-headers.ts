@@ -68,7 +68,7 @@ export function mutateRequestHeaders(
   const edge = !internal && config.useRemoteAddress;
   if (internal) headers.addId(ENVOY_INTERNAL, "true");
   else cleanExternal(headers, edge);
-  if (edge) headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
+  if (edge && info.downstreamRemoteIp !== "") headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
   if (config.generateRequestId) setRequestId(headers, edge, config.preserveExternalRequestId);
   config.clientCertHeader(headers, connection);
 }
@@ -154,7 +154,8 @@ function addressFromRight(forwarded: string, skip: number): { ip: string; only: 
 }
 
 function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: HcmConfig): void {
-  if (!config.skipXffAppend) {
+  // A client of a pipe has no address to pass on.
+  if (!config.skipXffAppend && connection.remoteIp !== "") {
     const peer = connection.remoteIp;
     const own = isLoopback(peer) ? config.context.localIp : peer;
     if (headers.getId(FORWARDED_FOR) === "") headers.setId(FORWARDED_FOR, own);
