@@ -62,7 +62,9 @@ export function mutateRequestHeaders(
   headers.scheme =
     config.scheme !== ""
       ? config.scheme
-      : headers.scheme || schemeOf(headers.getId(FORWARDED_PROTO)!, connection);
+      : isHttpScheme(headers.scheme)
+        ? headers.scheme
+        : schemeOf(headers.getId(FORWARDED_PROTO)!, connection);
 
   const internal = client.trusted && config.isInternalAddress(info.downstreamRemoteIp);
   const edge = !internal && config.useRemoteAddress;
@@ -168,8 +170,12 @@ function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: Hc
 }
 
 function schemeOf(forwardedProto: string, connection: ConnectionInfo): string {
-  if (forwardedProto === "http" || forwardedProto === "https") return forwardedProto;
+  if (isHttpScheme(forwardedProto)) return forwardedProto;
   return connection.tls ? "https" : "http";
+}
+
+function isHttpScheme(text: string): boolean {
+  return text === "http" || text === "https";
 }
 
 function cleanExternal(headers: HeaderMap, edge: boolean): void {
