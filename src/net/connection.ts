@@ -164,8 +164,8 @@ export class Connection implements ByteSink, Flushable {
 
   atTurnEnd(writer: TurnWriter): void {
     if (this.#closed || this.#ended) return;
+    if (this.#writer === null) this.#context.turn.gather(this);
     this.#writer = writer;
-    this.#mark();
   }
 
   afterTurn(work: Deferred): void {
@@ -176,6 +176,7 @@ export class Connection implements ByteSink, Flushable {
   flush(): void {
     const writer = this.#writer;
     if (writer !== null) {
+      this.#dirty = true;
       this.#writer = null;
       writer.flush();
     }
