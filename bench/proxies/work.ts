@@ -1,5 +1,4 @@
-/** "base" is Weft from another checkout, to compare changes with. */
-export type ProxyName = "weft" | "base" | "envoy" | "haproxy" | "nginx";
+export type ProxyName = "weft" | "envoy" | "haproxy" | "nginx";
 
 export const ALL: readonly ProxyName[] = ["weft", "envoy", "haproxy", "nginx"];
 

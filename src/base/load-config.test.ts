@@ -27,7 +27,10 @@ test("loadConfig() names file, line and field of every problem", () => {
   assert.equal(found.length, 3);
   assert.match(found[0]!, /^Cannot load "x\.yaml": line 1: name: /);
   assert.match(found[1]!, /line 3: parts\[0\]\.port: /);
-  assert.equal(found[2], 'Cannot load "x.yaml": line 5: parts[1].prot: unknown field "prot"');
+  assert.equal(
+    found[2],
+    'Cannot load "x.yaml": line 5: parts[1].prot: unknown field "prot" (did you mean "port"?)',
+  );
 });
 
 test("loadConfig() reports a syntax error with its line", () => {

@@ -6,7 +6,7 @@ import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
 import type { HoldOptions } from "./hold.ts";
 import { LastGoodKeeper, loadLastGood } from "./last-good.ts";
-import { defaultMeshPolicy, type MeshPolicy } from "./policy/mesh-policy.ts";
+import { policyWithoutFile, type MeshPolicy } from "./policy/mesh-policy.ts";
 import type { Catalog } from "./model.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
@@ -50,7 +50,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   const { log, host = "127.0.0.1", mesh } = options;
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = sourceNames(parsed);
-  let policy = mesh === undefined ? defaultMeshPolicy() : await readPolicy(mesh);
+  let policy = mesh === undefined ? policyWithoutFile() : await readPolicy(mesh);
   const snapshots = new SnapshotBuilder(policy, options.lingerMs ?? LINGER_MS);
   const stopping = new AbortController();
   const unknown = new Set<string>();

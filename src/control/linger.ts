@@ -12,11 +12,13 @@ const LINGERING: ReadonlySet<ResourceTypeName> = new Set([
  */
 export class Linger {
   readonly #lingerMs: number;
-  #last = new Map<string, Resource>();
+  #last: Map<string, Resource>;
   #removedAt = new Map<string, number>();
 
-  constructor(lingerMs: number) {
+  /** @param before what nodes have already */
+  constructor(lingerMs: number, before: readonly Resource[] = []) {
     this.#lingerMs = lingerMs;
+    this.#last = lingering(before);
   }
 
   /** When the next resource falls away, on the clock of `now`; undefined when none lingers. */
@@ -26,20 +28,24 @@ export class Linger {
 
   /** The resources with what still lingers. */
   apply(resources: readonly Resource[], now: number): Resource[] {
-    const kept = new Map<string, Resource>();
-    for (const each of resources) if (LINGERING.has(each.type)) kept.set(`${each.type} ${each.name}`, each);
+    const kept = lingering(resources);
     const removedAt = new Map<string, number>();
-    const lingering: Resource[] = [];
+    const more: Resource[] = [];
     for (const [key, resource] of this.#last) {
       if (kept.has(key)) continue;
       const since = this.#removedAt.get(key) ?? now;
       if (now - since >= this.#lingerMs) continue;
       removedAt.set(key, since);
       kept.set(key, resource);
-      lingering.push(resource);
+      more.push(resource);
     }
     this.#last = kept;
     this.#removedAt = removedAt;
-    return [...resources, ...lingering];
+    return [...resources, ...more];
   }
+}
+
+function lingering(resources: readonly Resource[]): Map<string, Resource> {
+  const chosen = resources.filter(({ type }) => LINGERING.has(type));
+  return new Map(chosen.map((each) => [`${each.type} ${each.name}`, each]));
 }

@@ -5,6 +5,7 @@ import { RESOURCE_TYPES, ResourceCache, type Resource, type ResourceTypeName } f
 import { ResourceSet } from "./resource-set.ts";
 import { viewFor } from "./views/index.ts";
 import type { NodeIdentity, View } from "./views/view.ts";
+import type { WeftLimits } from "./views/weft-limits.ts";
 
 type Sets = ReadonlyMap<ResourceTypeName, ResourceSet>;
 
@@ -41,14 +42,17 @@ interface Given {
  */
 export class SnapshotBuilder {
   readonly #lingerMs: number;
+  readonly #weft: WeftLimits | undefined;
   readonly #commons = new Map<string, Common>();
   readonly #given = new WeakMap<NodeIdentity, Given>();
   #catalog: Catalog = new Map();
   #policy: MeshPolicy;
 
-  constructor(policy: MeshPolicy, lingerMs: number) {
+  /** @param weft what `weft proxy` cannot take */
+  constructor(policy: MeshPolicy, lingerMs: number, weft?: WeftLimits) {
     this.#policy = policy;
     this.#lingerMs = lingerMs;
+    this.#weft = weft;
   }
 
   /** When to build again for what lingers; undefined when nothing does. */
@@ -67,10 +71,10 @@ export class SnapshotBuilder {
   /** Give the same object for the same node: what was built for it is kept with it. Throws NodeRefused. */
   build(node: NodeIdentity, now: number): Snapshot {
     const policy = this.#policy;
-    const view = viewFor(node, policy);
-    if (view === undefined) throw new NodeRefused(noView(node));
-    const common = this.#common(view, now);
+    const view = viewFor(node, policy, this.#weft);
+    if ("refused" in view) throw new NodeRefused(view.refused);
     const given = this.#given.get(node);
+    const common = this.#common(view, now, given?.common);
     if (
       given !== undefined &&
       given.view.key === view.key &&
@@ -92,10 +96,14 @@ export class SnapshotBuilder {
     return snapshot;
   }
 
-  #common(view: View, now: number): Sets {
+  /** @param earlier what the node that asks had: it may have come from another view */
+  #common(view: View, now: number, earlier?: Sets): Sets {
     let common = this.#commons.get(view.key);
     if (common === undefined) {
-      const linger = new Linger(this.#lingerMs);
+      const linger = new Linger(
+        this.#lingerMs,
+        [...(earlier?.values() ?? [])].flatMap((set) => set.resources),
+      );
       common = { cache: new ResourceCache(), linger, sets: new Map(), stale: true };
       this.#commons.set(view.key, common);
     }
@@ -124,13 +132,4 @@ function ownOf(view: View, node: NodeIdentity, policy: MeshPolicy): readonly Res
   } catch (error) {
     throw new NodeRefused((error as Error).message);
   }
-}
-
-function noView(node: NodeIdentity): string {
-  const named = node.weft["view"];
-  const wanted = named === undefined ? "" : ` (it asks for ${JSON.stringify(named)})`;
-  return (
-    `no view for node id "${node.id}" cluster "${node.cluster}"${wanted}: ` +
-    "set metadata.weft.view to edge, sidecar or grpc, or default_view in the mesh policy"
-  );
 }

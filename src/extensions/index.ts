@@ -12,7 +12,6 @@ import { healthCheck } from "./http/health-check.ts";
 import { localRatelimit } from "./http/local-ratelimit.ts";
 import { rbac } from "./http/rbac.ts";
 import { extAuthz } from "./http/ext-authz.ts";
-import { tcpProxy } from "./network/tcp-proxy.ts";
 import { tlsInspector } from "./listener/tls-inspector.ts";
 import { transportSockets } from "./transport-socket/index.ts";
 import { operators } from "./operator/index.ts";
@@ -31,7 +30,7 @@ export const extensions: Extensions = {
     localRatelimit,
     rbac,
   ],
-  network: [tcpProxy],
+  network: [],
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,

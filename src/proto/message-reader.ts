@@ -7,7 +7,7 @@ import { fromJson } from "@bufbuild/protobuf";
 import { parseDuration } from "./duration.ts";
 import { fieldsByName, isUnwrapped } from "./message-info.ts";
 import type { Fields } from "./message-info.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../base/nearest.ts";
 import type { PathPart } from "./path.ts";
 import { readEnum, readScalar } from "./read-scalar.ts";
 import type { Read, ScalarValue } from "./read-scalar.ts";

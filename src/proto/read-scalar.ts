@@ -1,7 +1,7 @@
 // One value of YAML or JSON → one scalar of a message, as protobuf's JSON reader in the mode Envoy uses takes it.
 import { ScalarType } from "@bufbuild/protobuf";
 import type { DescEnum } from "@bufbuild/protobuf";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../base/nearest.ts";
 import { describeTree } from "./tree.ts";
 import type { ScalarTree } from "./tree.ts";
 

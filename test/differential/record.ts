@@ -132,14 +132,12 @@ function h2Lines(entry: Case, { streams, goaways, frames }: H2Transcript): strin
     ...bodyLines(body),
     ...trailers.map((line) => `trailer ${line}`),
   ]);
-  const compared = goaways.filter((line) => entry.compare.goaway || line.startsWith("GOAWAY NO_ERROR"));
-  return [...lines, ...compared.map((line) => `-- ${line}`)].map(visible);
+  return [...lines, ...goaways.map((line) => `-- ${line}`)].map(visible);
 }
 
 function headerLines(entry: Case, all: readonly string[]): string[] {
   const lines = all.filter((line) => !entry.compare.ignore.includes(nameOf(line)));
-  if (entry.compare.unordered) lines.sort();
-  return lines.map((line) => (line.length > 600 ? `${line.slice(0, 60)}… (${line.length})` : line));
+  return entry.compare.unordered ? lines.sort() : lines;
 }
 
 function nameOf(line: string): string {

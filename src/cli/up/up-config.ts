@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { edgeRoutes } from "../../control/policy/edge-route.ts";
 import { meshPolicySchema } from "../../control/policy/mesh-policy.ts";
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be a name of a-z, 0-9 and -");
@@ -21,7 +22,6 @@ const service = z
     "needs either command or addresses",
   );
 
-const { routes } = meshPolicySchema.shape.edge.unwrap().shape;
 const { sidecar, retries } = meshPolicySchema.shape;
 
 /** `weft.yaml`: a whole mesh on this machine. */
@@ -31,7 +31,7 @@ export const upConfigSchema = z
       .strictObject({ host: z.string().default("127.0.0.1"), port: z.int().min(0).max(65_535).default(8080) })
       .prefault({}),
     services: z.record(name, service),
-    routes,
+    routes: edgeRoutes,
     auth: z
       .strictObject({
         enabled: z.boolean().default(true),

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { loadConfig } from "../../base/load-config.ts";
 import { directoryChanges } from "../directory-changes.ts";
-import { meshPolicySchema, type MeshPolicy } from "./mesh-policy.ts";
+import { loadPolicy } from "./load-policy.ts";
+import type { MeshPolicy } from "./mesh-policy.ts";
 import type { SourceLog } from "../source.ts";
 
 /** Reads a mesh policy. Throws an Error with every problem as `Cannot load "FILE": line N: FIELD: what is wrong`. */
 export async function readPolicy(file: string): Promise<MeshPolicy> {
-  return parse(await readFile(file, "utf8"), file);
+  return loadPolicy(await readFile(file, "utf8"), file);
 }
 
 /** Calls back with each good new content; a bad one is logged and the old one stays. Ends with the signal. */
@@ -23,7 +23,7 @@ export async function followPolicy(
     try {
       const text = await readFile(file, "utf8");
       seen = `text ${text}`;
-      if (seen !== last) onPolicy(parse(text, file));
+      if (seen !== last) onPolicy(loadPolicy(text, file));
       if (seen !== last && last !== undefined) log.info(`mesh policy "${file}" loaded`);
     } catch (error) {
       const text = (error as Error).message;
@@ -32,11 +32,4 @@ export async function followPolicy(
     }
     last = seen;
   }
-}
-
-function parse(text: string, file: string): MeshPolicy {
-  // A file caught while it is written must not pass for a policy of defaults, which has no routes.
-  if (text.trim() === "")
-    throw new Error(`Cannot load "${file}": it is empty; write "edge: {}" for all defaults`);
-  return loadConfig(meshPolicySchema, text, file);
 }

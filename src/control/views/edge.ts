@@ -1,14 +1,24 @@
 import type { JsonValue } from "@bufbuild/protobuf";
+import type { EdgeRoute } from "../policy/edge-route.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
-import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
-import { duration, typed, type View } from "./view.ts";
+import type { EdgeSettings } from "../policy/view-settings.ts";
+import type { Resource } from "../resource.ts";
+import { addressCluster } from "./address-cluster.ts";
+import { duration, typed } from "./envoy-json.ts";
+import { httpListener } from "./http-listener.ts";
+import { weights } from "./route-action.ts";
+import type { Scope } from "./scope.ts";
+import { serviceResources } from "./service-resources.ts";
+import { serviceRoutes } from "./service-routes.ts";
+import { tcpListener } from "./tcp-listener.ts";
+import type { ViewKind } from "./view-kind.ts";
+import { virtualHosts } from "./virtual-hosts.ts";
 
-const CLUSTER = "envoy.config.cluster.v3.Cluster";
 const AUTH_CLUSTER = "weft_auth";
 /** What says who the user is; comes from the auth service or not at all. */
 const IDENTITY_HEADERS = ["x-user-id", "x-user-roles"];
 
-type Route = MeshPolicy["edge"]["routes"][number];
+const DEFAULT_TIMEOUT_MS = 15_000;
 
 const stripIdentity: JsonValue = {
   name: "envoy.filters.http.header_mutation",
@@ -17,72 +27,78 @@ const stripIdentity: JsonValue = {
   }),
 };
 
-/** Proxies at the edge: one listener, routes by path, the auth service asked about each request. */
-export const edgeView: View = {
-  key: "edge",
-  name: "edge",
-  shared(input) {
-    const { policy, cache } = input;
-    const { auth, listen, routes, trusted_hops: trustedHops } = policy.edge;
-    const listener = httpListener("edge", listen, policy, {
-      useRemoteAddress: true,
-      trustedHops,
-      routes: "edge",
-      filters: [stripIdentity, ...(auth === undefined ? [] : [authFilter(auth)])],
-    });
-    const services = [...new Set(routes.map((route) => route.service))].sort();
-    return [
-      ...services.flatMap((service) => serviceResources(input, service)),
-      ...(auth === undefined
-        ? []
-        : [cache.get(CLUSTER, AUTH_CLUSTER, addressCluster(AUTH_CLUSTER, auth.address, policy))]),
-      cache.get("envoy.config.listener.v3.Listener", "edge", listener),
-      cache.get("envoy.config.route.v3.RouteConfiguration", "edge", {
-        name: "edge",
-        virtual_hosts: [
-          {
-            name: "edge",
-            domains: ["*"],
-            routes: routes.map((route) => edgeRoute(route, policy)),
-          },
-        ],
-      }),
-    ];
-  },
-  own: () => [],
-};
-
-function edgeRoute(route: Route, policy: MeshPolicy): JsonValue {
-  const match: JsonValue =
-    route.path !== undefined
-      ? { path: route.path }
-      : route.prefix === "/"
-        ? { prefix: "/" }
-        : { path_separated_prefix: route.prefix!.replace(/\/+$/, "") };
+/** Proxies at the edge: one listener, routes by path or by the service's name, the auth service asked about each request. */
+export function edgeKind(settingsOf: (policy: MeshPolicy) => EdgeSettings): ViewKind {
   return {
-    name: route.service,
-    match,
-    route: {
-      cluster: route.service,
-      timeout: duration(route.timeout_ms),
-      ...rewrite(route),
-      ...retryPolicy(policy),
+    shared(scope, { caller }) {
+      const { policy, emit } = scope;
+      const settings = settingsOf(policy);
+      const { auth } = settings;
+      const listener = httpListener("edge", settings.listen, policy, {
+        useRemoteAddress: true,
+        trustedHops: settings.trusted_hops,
+        routes: "edge",
+        filters: [stripIdentity, ...(auth === undefined ? [] : [authFilter(auth)])],
+        patches: settings.envoy,
+      });
+      const hosts = settings.hosts === undefined ? [] : httpServices(scope, caller);
+      const configuration = { name: "edge", virtual_hosts: edgeHosts(scope, settings, hosts) };
+      const tcp = tcpListeners(scope, settings);
+      return [
+        ...serviceResources(scope, []),
+        ...(auth === undefined
+          ? []
+          : [
+              emit(
+                "envoy.config.cluster.v3.Cluster",
+                AUTH_CLUSTER,
+                addressCluster(AUTH_CLUSTER, auth.address, policy.connect_timeout_ms),
+              ),
+            ]),
+        emit("envoy.config.listener.v3.Listener", "edge", listener),
+        ...tcp,
+        emit("envoy.config.route.v3.RouteConfiguration", "edge", configuration),
+      ];
     },
+    own: () => [],
   };
 }
 
-/** Puts the new prefix in the place of the old one, with exactly one slash between it and the rest. */
-function rewrite({ prefix, rewrite_prefix: to }: Route): Record<string, JsonValue> {
-  if (to === undefined) return {};
-  if (prefix === "/") return { prefix_rewrite: to.replace(/\/*$/, "/") };
-  if (prefix === undefined || !to.endsWith("/")) return { prefix_rewrite: to };
-  const old = prefix.replace(/\/+$/, "").replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  return {
-    regex_rewrite: { pattern: { regex: `^${old}/*` }, substitution: to.replaceAll("\\", "\\\\") },
-  };
+function httpServices(scope: Scope, caller: string): string[] {
+  return scope.servicesFor(caller).filter((service) => scope.settings(service).protocol !== "tcp");
 }
 
-function authFilter(auth: NonNullable<MeshPolicy["edge"]["auth"]>): JsonValue {
+function edgeHosts(scope: Scope, settings: EdgeSettings, services: readonly string[]): JsonValue[] {
+  const routes = settings.routes.flatMap((route) => edgeRoute(scope, route));
+  if (settings.hosts?.paths === true) {
+    for (const service of services) {
+      const entry = { prefix: `/${service}`, rewrite_prefix: "/" };
+      routes.push(...serviceRoutes(scope, service, entry, DEFAULT_TIMEOUT_MS));
+    }
+  }
+  const fallback = settings.hosts?.default;
+  if (fallback !== undefined) routes.push(...serviceRoutes(scope, fallback, {}, DEFAULT_TIMEOUT_MS));
+  return [
+    ...virtualHosts(scope, services, settings.hosts?.suffixes ?? [], DEFAULT_TIMEOUT_MS),
+    { name: "edge", domains: ["*"], routes },
+  ];
+}
+
+function edgeRoute(scope: Scope, { service, ...entry }: EdgeRoute): JsonValue[] {
+  return serviceRoutes(scope, service, entry, DEFAULT_TIMEOUT_MS);
+}
+
+function tcpListeners(scope: Scope, settings: EdgeSettings): Resource[] {
+  return settings.tcp.map(({ listen, service }) => {
+    const name = `tcp_${service}_${listen.slice(listen.lastIndexOf(":") + 1)}`;
+    const split = scope.settings(service).split;
+    const clusters =
+      split === undefined ? [{ name: scope.cluster(service), weight: 1 }] : weights(scope, service, split);
+    return scope.emit("envoy.config.listener.v3.Listener", name, tcpListener(name, listen, clusters));
+  });
+}
+
+function authFilter(auth: NonNullable<EdgeSettings["auth"]>): JsonValue {
   const exact = (...names: string[]): JsonValue => ({
     patterns: names.map((name) => ({ exact: name, ignore_case: true })),
   });

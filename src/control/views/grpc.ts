@@ -1,42 +1,43 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import { serviceResources } from "./shared.ts";
-import { duration, typed, type View } from "./view.ts";
+import { adsSource, typed } from "./envoy-json.ts";
+import { grpcLimits } from "./grpc-limits.ts";
+import { serviceResources } from "./service-resources.ts";
+import { serviceRoutes } from "./service-routes.ts";
+import type { ViewKind } from "./view-kind.ts";
+
+const MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
 /** Proxyless gRPC clients: `xds:///SERVICE` asks for a listener of the service's name. */
-export const grpcView: View = {
-  key: "grpc",
-  name: "grpc",
-  shared(input) {
-    return [...input.catalog.keys()].flatMap((service) => {
-      const manager = typed(
-        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        {
-          stat_prefix: service,
-          rds: { route_config_name: service, config_source: { ads: {}, resource_api_version: "V3" } },
-          http_filters: [
-            {
-              name: "envoy.filters.http.router",
-              typed_config: typed("envoy.extensions.filters.http.router.v3.Router"),
-            },
-          ],
-        },
-      );
-      const route: JsonValue = {
-        match: { prefix: "" },
-        route: { cluster: service, timeout: duration(input.policy.sidecar.timeout_ms) },
-      };
+export const grpcKind: ViewKind = {
+  limits: grpcLimits,
+  shared(scope, { caller }) {
+    const { emit, policy } = scope;
+    // They take certificates from nowhere but their own bootstrap.
+    const services = scope.servicesFor(caller).filter((name) => scope.settings(name).tls === undefined);
+    const pairs = services.flatMap((service) => {
+      const manager = typed(MANAGER, {
+        stat_prefix: service,
+        rds: { route_config_name: service, config_source: adsSource },
+        http_filters: [
+          {
+            name: "envoy.filters.http.router",
+            typed_config: typed("envoy.extensions.filters.http.router.v3.Router"),
+          },
+        ],
+      });
+      const routes: JsonValue[] = serviceRoutes(scope, service, {}, policy.sidecar.timeout_ms);
       return [
-        ...serviceResources(input, service),
-        input.cache.get("envoy.config.listener.v3.Listener", service, {
+        emit("envoy.config.listener.v3.Listener", service, {
           name: service,
           api_listener: { api_listener: manager },
         }),
-        input.cache.get("envoy.config.route.v3.RouteConfiguration", service, {
+        emit("envoy.config.route.v3.RouteConfiguration", service, {
           name: service,
-          virtual_hosts: [{ name: service, domains: ["*"], routes: [route] }],
+          virtual_hosts: [{ name: service, domains: ["*"], routes }],
         }),
       ];
     });
+    return [...serviceResources(scope, services), ...pairs];
   },
   own: () => [],
 };

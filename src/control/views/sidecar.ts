@@ -1,43 +1,68 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
-import { encodeResource } from "../resource.ts";
-import { addressCluster, httpListener, retryPolicy, serviceResources } from "./shared.ts";
-import { duration, type NodeIdentity, type View } from "./view.ts";
+import { matchesGlob } from "../policy/name-glob.ts";
+import { settingsFor } from "../policy/settings-for.ts";
+import type { SidecarSettings } from "../policy/view-settings.ts";
+import type { Resource } from "../resource.ts";
+import { addressCluster } from "./address-cluster.ts";
+import { httpListener } from "./http-listener.ts";
+import { clusterName, mayCall, type Scope } from "./scope.ts";
+import { serviceResources } from "./service-resources.ts";
+import { serviceRoutes } from "./service-routes.ts";
+import { tcpListener } from "./tcp-listener.ts";
+import type { Emit, NodeIdentity } from "./view.ts";
+import type { ViewKind } from "./view-kind.ts";
+import { virtualHosts } from "./virtual-hosts.ts";
 
 const LOCAL_CLUSTER = "local_app";
+const LISTENER = "envoy.config.listener.v3.Listener";
 
 /**
  * Proxies beside a service. Their node metadata says `weft: { service, inbound, outbound, app }`: where others reach
- * the service, where the application reaches others, and where the application itself listens.
+ * the service, where the application reaches others, and where the application itself listens. `tcp: { NAME: IP:PORT }`
+ * says where it reaches services that speak tcp, when that is not the service's port at the address of `outbound`.
  */
-export const sidecarView: View = {
-  key: "sidecar",
-  name: "sidecar",
-  shared(input) {
-    const services = [...input.catalog.keys()];
-    const routes = outboundRoutes(services, input.policy);
-    return [
-      ...services.flatMap((name) => serviceResources(input, name)),
-      input.cache.get("envoy.config.route.v3.RouteConfiguration", "outbound", routes),
-    ];
-  },
-  own(node, policy) {
-    const inbound = httpListener("inbound", ask(node, "inbound"), policy, {
-      useRemoteAddress: false,
-      routes: inboundRoutes(ask(node, "service")),
-    });
-    const outbound = httpListener("outbound", ask(node, "outbound"), policy, {
-      useRemoteAddress: false,
-      routes: "outbound",
-    });
-    const app = addressCluster(LOCAL_CLUSTER, ask(node, "app"), policy);
-    return [
-      encodeResource("envoy.config.cluster.v3.Cluster", LOCAL_CLUSTER, app),
-      encodeResource("envoy.config.listener.v3.Listener", "inbound", inbound),
-      encodeResource("envoy.config.listener.v3.Listener", "outbound", outbound),
-    ];
-  },
-};
+export function sidecarKind(settingsOf: (policy: MeshPolicy) => SidecarSettings): ViewKind {
+  return {
+    shared(scope, { caller }) {
+      const settings = settingsOf(scope.policy);
+      const visible = scope
+        .servicesFor(caller)
+        .filter((service) => settings.services.some((pattern) => matchesGlob(pattern, service)));
+      const routes = outboundRoutes(scope, visible, settings);
+      for (const service of visible) tcpClusters(scope, service);
+      return [
+        ...serviceResources(scope, visible),
+        scope.emit("envoy.config.route.v3.RouteConfiguration", "outbound", routes),
+      ];
+    },
+    own(node, policy, emit) {
+      const settings = settingsOf(policy);
+      const service = ask(node, "service");
+      const { protocol } = settingsFor(policy, service, []);
+      const inboundAddress = ask(node, "inbound");
+      const inbound =
+        protocol === "tcp"
+          ? tcpListener("inbound", inboundAddress, [{ name: LOCAL_CLUSTER, weight: 1 }])
+          : httpListener("inbound", inboundAddress, policy, {
+              useRemoteAddress: false,
+              routes: inboundRoutes(service),
+            });
+      const outbound = httpListener("outbound", ask(node, "outbound"), policy, {
+        useRemoteAddress: false,
+        routes: "outbound",
+        patches: settings.envoy,
+      });
+      const app = addressCluster(LOCAL_CLUSTER, ask(node, "app"), policy.connect_timeout_ms);
+      return [
+        emit("envoy.config.cluster.v3.Cluster", LOCAL_CLUSTER, app),
+        emit(LISTENER, "inbound", inbound),
+        emit(LISTENER, "outbound", outbound),
+        ...tcpListeners(node, policy, settings, emit),
+      ];
+    },
+  };
+}
 
 function inboundRoutes(service: string): JsonValue {
   return {
@@ -54,29 +79,59 @@ function inboundRoutes(service: string): JsonValue {
 }
 
 /** Every service by the header that names it: its virtual host for `host`, a header match for any other. */
-function outboundRoutes(services: readonly string[], policy: MeshPolicy): Record<string, JsonValue> {
-  const header = policy.sidecar.target_header;
-  const action = (service: string): JsonValue => ({
-    cluster: service,
-    timeout: duration(policy.sidecar.timeout_ms),
-    ...retryPolicy(policy),
-  });
+function outboundRoutes(scope: Scope, visible: readonly string[], settings: SidecarSettings): JsonValue {
+  const header = settings.target_header;
+  const services = visible.filter((service) => scope.settings(service).protocol !== "tcp");
   if (header === "host") {
-    return {
-      name: "outbound",
-      virtual_hosts: services.map((service) => ({
-        name: service,
-        domains: [service, `${service}:*`],
-        routes: [{ name: service, match: { prefix: "/" }, route: action(service) }],
-      })),
-    };
+    const hosts = virtualHosts(scope, services, settings.suffixes, settings.timeout_ms);
+    return { name: "outbound", virtual_hosts: hosts };
   }
-  const routes = services.map((service) => ({
-    name: service,
-    match: { prefix: "/", headers: [{ name: header, string_match: { exact: service } }] },
-    route: action(service),
-  }));
+  const routes = services.flatMap((service) => {
+    const entry = { headers: { [header]: { exact: service } } };
+    return serviceRoutes(scope, service, entry, settings.timeout_ms);
+  });
   return { name: "outbound", virtual_hosts: [{ name: "outbound", domains: ["*"], routes }] };
+}
+
+/** The clusters that the listeners of a tcp service lead to. */
+function tcpClusters(scope: Scope, service: string): { name: string; weight: number }[] {
+  const { protocol, split } = scope.settings(service);
+  if (protocol !== "tcp") return [];
+  return tcpShares(service, split).map(([version, weight]) => ({
+    name: scope.cluster(service, version),
+    weight,
+  }));
+}
+
+function tcpShares(service: string, split: Readonly<Record<string, number>> | undefined): [string, number][] {
+  return split === undefined ? [["", 1]] : Object.entries(split).filter(([, weight]) => weight > 0);
+}
+
+/** One listener for each service that the policy says speaks tcp and on which port. */
+function tcpListeners(
+  node: NodeIdentity,
+  policy: MeshPolicy,
+  settings: SidecarSettings,
+  emit: Emit,
+): Resource[] {
+  const outbound = ask(node, "outbound");
+  const host = outbound.slice(0, outbound.lastIndexOf(":"));
+  const places = node.weft["tcp"] as Record<string, unknown> | undefined;
+  return Object.keys(policy.services).flatMap((service) => {
+    const own = settingsFor(policy, service, []);
+    const seen =
+      mayCall(ask(node, "service"), service, own) && settings.services.some((p) => matchesGlob(p, service));
+    const place = places?.[service];
+    const address =
+      typeof place === "string" ? place : own.port === undefined ? undefined : `${host}:${own.port}`;
+    if (own.protocol !== "tcp" || address === undefined || !seen) return [];
+    const clusters = tcpShares(service, own.split).map(([version, weight]) => ({
+      name: clusterName(service, version),
+      weight,
+    }));
+    const name = `tcp_${service}`;
+    return [emit(LISTENER, name, tcpListener(name, address, clusters))];
+  });
 }
 
 function ask(node: NodeIdentity, key: string): string {

@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { Catalog } from "../model.ts";
-import type { Resource, ResourceCache } from "../resource.ts";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
+import type { Resource, ResourceCache, ResourceTypeName } from "../resource.ts";
 
 /** Who asks: the node of a discovery request, as far as views care. */
 export interface NodeIdentity {
@@ -24,6 +24,9 @@ export interface ViewInput {
   readonly cache: ResourceCache;
 }
 
+/** Makes a resource of what is described as JSON. */
+export type Emit = (type: ResourceTypeName, name: string, json: JsonValue) => Resource;
+
 /**
  * What a group of nodes is served. Views may be made anew for each node: those with equal keys are one view, and under one
  * policy they have the same shared resources.
@@ -38,23 +41,7 @@ export interface View {
   own(node: NodeIdentity, policy: MeshPolicy): readonly Resource[];
 }
 
-/** JSON of a message inside an Any. */
-export function typed(type: string, fields: Record<string, JsonValue> = {}): JsonValue {
-  return { "@type": `type.googleapis.com/${type}`, ...fields };
-}
-
-/** `ADDRESS:PORT` as a socket address. Throws when it is not one. */
-export function socketAddress(text: string): JsonValue {
-  const colon = text.lastIndexOf(":");
-  const port = Number(text.slice(colon + 1));
-  const address = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  if (colon <= 0 || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new Error(`"${text}" is not ADDRESS:PORT`);
-  }
-  return { socket_address: { address, port_value: port } };
-}
-
-/** Milliseconds as a protobuf duration. */
-export function duration(ms: number): string {
-  return `${ms / 1000}s`;
+/** Why a node gets no view. */
+export interface Refusal {
+  readonly refused: string;
 }

@@ -162,10 +162,9 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     this.#owner.onAttemptTrailers(trailers);
   }
 
-  onReset(reason: ResetReason): void {
+  onReset(reason: ResetReason, detail: string): void {
     this.#settle();
-    // What a codec has to say of it is told in the logs of its own side only.
-    this.#owner.onAttemptReset(reason, "");
+    this.#owner.onAttemptReset(reason, detail);
   }
 
   onCodecError(): void {

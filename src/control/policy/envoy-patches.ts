@@ -1,0 +1,89 @@
+// The parts of a mesh policy that are written in Envoy's own terms.
+import type { Tree } from "../../proto/tree.ts";
+import { MessageReader } from "../../proto/message-reader.ts";
+import { formatPath, type PathPart } from "../../proto/path.ts";
+import { schema, toJson, type MessageName } from "../../proto/registry.ts";
+import type { ConfigProblem } from "../../base/load-config.ts";
+import { Layer } from "../../proto/source-map.ts";
+import { parseYamlTree } from "../../proto/yaml-tree.ts";
+
+const TYPES: Readonly<Record<string, MessageName>> = {
+  cluster: "envoy.config.cluster.v3.Cluster",
+  route: "envoy.config.route.v3.Route",
+  virtual_host: "envoy.config.route.v3.VirtualHost",
+  listener: "envoy.config.listener.v3.Listener",
+  http_connection_manager:
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+  http_filters: "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter",
+};
+
+/** Where a policy may have `envoy`; `*` is any name or index. */
+const PLACES: readonly (readonly string[])[] = [
+  "defaults",
+  "defaults.routes.*",
+  "templates.*.settings",
+  "templates.*.settings.routes.*",
+  "services.*",
+  "services.*.routes.*",
+  "edge",
+  "edge.routes.*",
+  "sidecar",
+  "views.*.edge",
+  "views.*.edge.routes.*",
+  "views.*.sidecar",
+].map((place) => [...place.split("."), "envoy"]);
+
+/** One patch, and where it is in the policy. */
+export interface PolicyPatch {
+  readonly path: readonly (string | number)[];
+  /** As Envoy's loader understands it, in JSON form. */
+  readonly json: object;
+}
+
+/** Reads all patches of a policy text. The text must be good YAML. */
+export function readPatches(text: string): { patches: PolicyPatch[]; problems: ConfigProblem[] } {
+  const { root } = parseYamlTree(text);
+  const layer = new Layer("", text, root);
+  const patches: PolicyPatch[] = [];
+  const problems: ConfigProblem[] = [];
+  const read = (path: readonly (string | number)[], type: MessageName, tree: Tree) => {
+    const reader = new MessageReader();
+    const message = reader.message(schema(type), tree);
+    for (const problem of reader.problems) {
+      const field = formatPath([...(path as PathPart[]), ...problem.path]);
+      problems.push({ line: layer.place(problem.offset).line, field, message: problem.message });
+    }
+    if (message !== undefined && reader.problems.length === 0)
+      patches.push({ path, json: toJson(type, message as never) as object });
+  };
+  const visit = (tree: Tree, path: readonly (string | number)[]) => {
+    if (isPatches(path)) return readAll(tree, path, read);
+    if (!PLACES.some((place) => place.length > path.length && fits(place, path))) return;
+    if (tree.kind === "seq") tree.items.forEach((item, i) => visit(item, [...path, i]));
+    else if (tree.kind === "map") for (const { key, value } of tree.entries) visit(value, [...path, key]);
+  };
+  if (root !== undefined) visit(root, []);
+  return { patches, problems };
+}
+
+function readAll(
+  tree: Tree,
+  path: readonly (string | number)[],
+  read: (path: readonly (string | number)[], type: MessageName, tree: Tree) => void,
+): void {
+  if (tree.kind !== "map") return;
+  for (const { key, value } of tree.entries) {
+    const type = TYPES[key];
+    if (type === undefined) continue;
+    if (key !== "http_filters") read([...path, key], type, value);
+    else if (value.kind === "seq") value.items.forEach((item, i) => read([...path, key, i], type, item));
+  }
+}
+
+function isPatches(path: readonly (string | number)[]): boolean {
+  return PLACES.some((place) => place.length === path.length && fits(place, path));
+}
+
+function fits(place: readonly string[], path: readonly (string | number)[]): boolean {
+  return path.every((part, i) => place[i] === "*" || place[i] === part);
+}

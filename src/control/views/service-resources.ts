@@ -1,0 +1,32 @@
+import type { Resource } from "../resource.ts";
+import { loadAssignment } from "./load-assignment.ts";
+import { clusterName, type Scope } from "./scope.ts";
+import { serviceCluster } from "./service-cluster.ts";
+
+/** All clusters that the scope's routes lead to, and the plain ones of these services, with their endpoints. */
+export function serviceResources(scope: Scope, services: readonly string[]): Resource[] {
+  for (const service of services) scope.cluster(service);
+  return [...scope.used]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([service, versions]) =>
+      [...versions].sort().flatMap((version) => one(scope, service, version)),
+    );
+}
+
+function one(scope: Scope, service: string, version: string): Resource[] {
+  const { emit, policy } = scope;
+  const settings = scope.settings(service);
+  const name = clusterName(service, version);
+  return [
+    emit(
+      "envoy.config.cluster.v3.Cluster",
+      name,
+      serviceCluster(name, service, settings, policy.connect_timeout_ms),
+    ),
+    emit(
+      "envoy.config.endpoint.v3.ClusterLoadAssignment",
+      name,
+      loadAssignment(name, service, version, scope.endpoints(service), scope, settings),
+    ),
+  ];
+}
