@@ -117,8 +117,8 @@ peerTest("Envoy beside a service takes callers in and out", ["envoy"], async (co
   await waitUntil("the header changed", async () => (await get(outbound, "/", "users")) === "404");
   await load.stop();
   assert.deepEqual(
-    load.failures.map(([answer]) => answer),
-    ["404"],
+    load.failures.filter(([answer]) => answer !== "404"),
+    [],
   );
   assert.equal(await mesh.node("orders-1").then((node) => node?.view), "sidecar");
 });
