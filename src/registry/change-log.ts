@@ -33,8 +33,15 @@ export class ChangeLog {
       const dropped = this.#changes.splice(0, this.#changes.length - this.#capacity);
       this.#before = dropped[dropped.length - 1]!.revision;
     }
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    this.#wake();
+  }
+
+  /** Begins anew: whoever has seen less or more than `revision` must get everything. */
+  reset(revision: Revision): void {
+    this.#changes = [];
+    this.#before = revision;
+    this.#revision = revision;
+    this.#wake();
   }
 
   /** The changes after `from`, oldest first; undefined when the log does not reach back that far, or `from` is not of this store. */
@@ -62,5 +69,10 @@ export class ChangeLog {
       this.#waiting.add(wake);
       signal.addEventListener("abort", wake);
     });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
   }
 }

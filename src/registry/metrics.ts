@@ -1,6 +1,6 @@
 import { TextMetrics } from "../base/text-metrics.ts";
 import type { Counter } from "../base/text-metrics.ts";
-import type { SqliteStore } from "./sqlite-store.ts";
+import type { RegistryStore } from "./store.ts";
 
 /** What the registry counts. */
 export interface RegistryMetrics {
@@ -13,7 +13,7 @@ export interface RegistryMetrics {
   render(): Promise<string>;
 }
 
-export function registryMetrics(store: SqliteStore): RegistryMetrics {
+export function registryMetrics(store: RegistryStore): RegistryMetrics {
   const text = new TextMetrics();
   const instances = new Map<string, number>();
   text.gauge("weft_registry_instances", "Instances by state", () =>

@@ -1,10 +1,18 @@
 import type { Logger } from "pino";
 import type { Clock } from "../base/clock.ts";
+import type { EtcdOptions } from "../etcd/etcd-client.ts";
 
 /** Everything `weft registry` can be told; `registryDefaults` has the rest. */
 export interface RegistryOptions {
-  /** SQLite file; made when missing. `:memory:` keeps nothing. */
+  /** SQLite file; made when missing. `:memory:` keeps nothing. Not used with `etcd`. */
   readonly path: string;
+  /** Keep everything in etcd instead, for registries that are several. */
+  readonly etcd?: {
+    readonly urls: readonly string[];
+    /** What all keys begin with. */
+    readonly prefix: string;
+    readonly etcd: EtcdOptions;
+  };
   readonly host?: string;
   /** 0 takes a free one. */
   readonly port?: number;

@@ -62,7 +62,6 @@ export class SqliteStore implements RegistryStore {
     return this.#log.revision;
   }
 
-  /** How many wait for a change. */
   get watchers(): number {
     return this.#log.waiting;
   }

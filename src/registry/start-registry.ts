@@ -22,7 +22,9 @@ import type { RegistryOptions } from "./options.ts";
 import { lockStore } from "./owner-lock.ts";
 import { Registry } from "./registry.ts";
 import { SqliteStore } from "./sqlite-store.ts";
+import type { RegistryStore } from "./store.ts";
 import { TokenTable } from "./token-table.ts";
+import type { WriteTokens } from "./write-tokens.ts";
 
 export interface RunningRegistry {
   readonly url: string;
@@ -34,29 +36,71 @@ export interface RunningRegistry {
 export async function startRegistry(given: RegistryOptions): Promise<RunningRegistry> {
   const options: Settings = withDefaults(given, registryDefaults);
   const log = options.log ?? pino({ name: "registry", level: options.logLevel });
-  const unlock = lockStore(options.path);
-  let store: SqliteStore | undefined;
+  const opened = await openStore(options, log);
   try {
-    store = new SqliteStore({
-      path: options.path,
-      onWriteError: (error) =>
-        log.error({ error: error.message }, "cannot write lease renewals; will try again"),
-    });
-    return await serve(options, store, log, unlock);
+    return await serve(options, opened, log);
   } catch (error) {
-    await store?.close();
-    unlock();
+    await opened.close();
     throw error;
   }
 }
 
 type Settings = ReturnType<typeof withDefaults<RegistryOptions, typeof registryDefaults>>;
 
+interface OpenStore {
+  readonly store: RegistryStore;
+  readonly tokens: WriteTokens;
+  /** Where it is, for people. */
+  readonly place: string;
+  close(): Promise<void>;
+}
+
+async function openStore(options: Settings, log: Logger): Promise<OpenStore> {
+  if (options.etcd !== undefined) return openEtcdStore(options, options.etcd, log);
+  const { path } = options;
+  const unlock = lockStore(path);
+  try {
+    const store = new SqliteStore({
+      path,
+      onWriteError: (error) =>
+        log.error({ error: error.message }, "cannot write lease renewals; will try again"),
+    });
+    const close = async (): Promise<void> => {
+      await store.close();
+      unlock();
+    };
+    return { store, tokens: new TokenTable(store.database), place: path, close };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function openEtcdStore(
+  options: Settings,
+  etcd: NonNullable<Settings["etcd"]>,
+  log: Logger,
+): Promise<OpenStore> {
+  const { EtcdStore } = await import("./etcd-store.ts");
+  const { EtcdTokens } = await import("./etcd-tokens.ts");
+  const clock = options.clock ?? systemClock;
+  const store = await EtcdStore.open({
+    ...etcd,
+    wall: () => clock.wall(),
+    onTrouble(error) {
+      if (error === "") log.info("etcd answers again");
+      else log.error({ error }, "cannot follow etcd: serving what is known, writes are refused");
+    },
+    onNonsense: (key) => log.warn({ key }, "leaving out a key of etcd whose value is not the registry's"),
+  });
+  const place = `${etcd.urls.join(",")}${etcd.prefix}`;
+  return { store, tokens: new EtcdTokens(store), place, close: () => store.close() };
+}
+
 async function serve(
   options: Settings,
-  store: SqliteStore,
+  { store, tokens, place, close: closeStore }: OpenStore,
   log: Logger,
-  unlock: () => void,
 ): Promise<RunningRegistry> {
   const metrics = registryMetrics(store);
   const registry = makeRegistry(options, store, metrics, log);
@@ -81,7 +125,6 @@ async function serve(
       async () => (await import("./api/openapi.ts")).openApiDocument("Weft registry", operations),
     ),
   ];
-  const tokens = new TokenTable(store.database);
   const app = registryApp(operations, { tokens, readTokens: options.readTokens, metrics, log });
   await registry.start();
   const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }));
@@ -89,22 +132,21 @@ async function serve(
   server.keepAliveTimeout = 75_000;
   const url = await listen(server, options.host, options.port);
   ready = true;
-  log.info({ url, path: options.path, instances: (await store.all()).length }, "registry is ready");
+  log.info({ url, store: place, instances: (await store.all()).length }, "registry is ready");
   let closing: Promise<void> | undefined;
   const close = async () => {
     ready = false;
     registry.stop();
     stopping.abort();
     await closeServer(server);
-    await store.close();
-    unlock();
+    await closeStore();
   };
   return { url, close: () => (closing ??= close()) };
 }
 
 function makeRegistry(
   options: Settings,
-  store: SqliteStore,
+  store: RegistryStore,
   metrics: RegistryMetrics,
   log: Logger,
 ): Registry {

@@ -24,6 +24,8 @@ export type Update = (current: Instance | undefined) => Instance | undefined;
  */
 export interface RegistryStore {
   readonly revision: Revision;
+  /** How many wait for a change. */
+  readonly watchers: number;
   get(id: InstanceId): Promise<Instance | undefined>;
   /** Of one service: undefined when the service is unknown, and an empty list when it is known without instances. */
   list(service: string): Promise<readonly Instance[] | undefined>;

@@ -2,20 +2,12 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { hashToken, issueToken, tokenId, tokenMatches } from "../base/bearer-token.ts";
 import { openDatabase } from "../base/open-database.ts";
 import { registryMigrations } from "./schema.ts";
-
-const prefix = "wrt";
-
-/** A token that may write to the registry; the secret itself is not stored. */
-export interface RegistryToken {
-  readonly id: string;
-  readonly name: string;
-  readonly createdAt: Date;
-}
+import { TOKEN_PREFIX, type RegistryToken, type TokenAdmin, type WriteTokens } from "./write-tokens.ts";
 
 /** Makes a token in the registry's file; a running registry asks for it from then on. The token is given once only. */
 export function createRegistryToken(path: string, name: string): { id: string; token: string } {
   return withTokens(path, (database) => {
-    const { id, token } = issueToken(prefix);
+    const { id, token } = issueToken(TOKEN_PREFIX);
     database
       .prepare("INSERT INTO tokens (id, name, hash, created_at) VALUES (?, ?, ?, ?)")
       .run(id, name, hashToken(token), Date.now());
@@ -44,8 +36,18 @@ export function revokeRegistryToken(path: string, id: string): boolean {
   );
 }
 
+/** The tokens in the registry's file, for changes. */
+export function openTokenFile(path: string): TokenAdmin {
+  return {
+    create: async (name) => createRegistryToken(path, name).token,
+    list: async () => listRegistryTokens(path),
+    revoke: async (id) => revokeRegistryToken(path, id),
+    close: async () => {},
+  };
+}
+
 /** The tokens as a running registry checks them: always those that are in the file now. */
-export class TokenTable {
+export class TokenTable implements WriteTokens {
   readonly #database: DatabaseSync;
   readonly #dataVersion: StatementSync;
   #hashes = new Map<string, Uint8Array>();
@@ -56,16 +58,14 @@ export class TokenTable {
     this.#dataVersion = database.prepare("PRAGMA data_version");
   }
 
-  /** How many tokens there are; with none, nobody needs one. */
   get size(): number {
     this.#refresh();
     return this.#hashes.size;
   }
 
-  /** Whether `token` is one of them. */
   accepts(token: string): boolean {
     this.#refresh();
-    const id = tokenId(token, prefix);
+    const id = tokenId(token, TOKEN_PREFIX);
     return tokenMatches(token, id === undefined ? undefined : this.#hashes.get(id));
   }
 

@@ -1,8 +1,13 @@
 import { onTermination, parsePort, UsageError, type CliCommand } from "../command.ts";
+import { addEtcdFlags, etcdPlace, type EtcdFlags } from "../etcd-flags.ts";
 import { printTable } from "../table.ts";
+import type { TokenAdmin } from "../../registry/write-tokens.ts";
 
-interface ServeOptions {
+interface StoreFlags extends EtcdFlags {
   db: string;
+}
+
+interface ServeOptions extends StoreFlags {
   host: string;
   port: number;
   leaseSeconds: number;
@@ -12,6 +17,7 @@ interface ServeOptions {
 }
 
 const DB = ["--db <file>", "SQLite file of the registry", ".weft/registry.db"] as const;
+const ETCD_PREFIX = "/weft/registry/";
 
 /** `weft registry`: the service registry. */
 export const registryCommand: CliCommand = {
@@ -19,10 +25,8 @@ export const registryCommand: CliCommand = {
     const registry = program
       .command("registry")
       .description("the service registry: registration, leases, health, watching");
-    registry
-      .command("serve", { isDefault: true })
+    addEtcdFlags(registry.command("serve", { isDefault: true }).option(...DB), ETCD_PREFIX)
       .description("run the registry")
-      .option(...DB)
       .option("--host <address>", "address to listen on", "127.0.0.1")
       .option("--port <port>", "port to listen on", parsePort, 8500)
       .option("--lease-seconds <seconds>", "lease of an instance that asks for none", Number, 30)
@@ -38,50 +42,67 @@ export const registryCommand: CliCommand = {
     const token = registry
       .command("token")
       .description("tokens that may write; with the first one, writes need one");
-    token
-      .command("create")
+    const store = (name: string) => addEtcdFlags(token.command(name).option(...DB), ETCD_PREFIX);
+    store("create")
       .argument("<name>", "what it is for")
-      .option(...DB)
       .description("make a token; it is shown once")
       .action(create);
-    token
-      .command("list")
-      .option(...DB)
-      .description("tokens, without their secrets")
-      .action(list);
-    token
-      .command("revoke")
-      .argument("<id>")
-      .option(...DB)
-      .description("take a token away")
-      .action(revoke);
+    store("list").description("tokens, without their secrets").action(list);
+    store("revoke").argument("<id>").description("take a token away").action(revoke);
   },
 };
 
 async function serve({ db, ...options }: ServeOptions): Promise<void> {
   const { startRegistry } = await import("../../registry/start-registry.ts");
   const { makeFolderOf } = await import("../make-folder-of.ts");
-  makeFolderOf(db);
-  const registry = await startRegistry({ path: db, ...options });
+  const place = etcdPlace(options);
+  const { host, port, leaseSeconds, retentionSeconds, readTokens, logLevel } = options;
+  if (place === undefined) makeFolderOf(db);
+  const registry = await startRegistry({
+    path: db,
+    ...(place !== undefined && { etcd: place }),
+    host,
+    port,
+    leaseSeconds,
+    retentionSeconds,
+    readTokens,
+    logLevel,
+  });
   onTermination(() => registry.close());
 }
 
-async function create(name: string, { db }: { db: string }): Promise<void> {
-  const { createRegistryToken } = await import("../../registry/token-table.ts");
-  const { makeFolderOf } = await import("../make-folder-of.ts");
-  makeFolderOf(db);
-  console.log(createRegistryToken(db, name).token);
+async function create(name: string, flags: StoreFlags): Promise<void> {
+  await withTokens(flags, async (tokens) => console.log(await tokens.create(name)));
 }
 
-async function list({ db }: { db: string }): Promise<void> {
-  const { listRegistryTokens } = await import("../../registry/token-table.ts");
-  printTable(
-    ["ID", "NAME", "CREATED"],
-    listRegistryTokens(db).map((each) => [each.id, each.name, each.createdAt.toISOString()]),
+async function list(flags: StoreFlags): Promise<void> {
+  await withTokens(flags, async (tokens) =>
+    printTable(
+      ["ID", "NAME", "CREATED"],
+      (await tokens.list()).map((each) => [each.id, each.name, each.createdAt.toISOString()]),
+    ),
   );
 }
 
-async function revoke(id: string, { db }: { db: string }): Promise<void> {
-  const { revokeRegistryToken } = await import("../../registry/token-table.ts");
-  if (!revokeRegistryToken(db, id)) throw new UsageError(`Cannot revoke "${id}": "${db}" has no such token`);
+async function revoke(id: string, flags: StoreFlags): Promise<void> {
+  await withTokens(flags, async (tokens) => {
+    if (await tokens.revoke(id)) return;
+    throw new UsageError(`Cannot revoke "${id}": "${flags.etcd ?? flags.db}" has no such token`);
+  });
+}
+
+async function withTokens(flags: StoreFlags, work: (tokens: TokenAdmin) => Promise<void>): Promise<void> {
+  const tokens = await openTokens(flags);
+  try {
+    await work(tokens);
+  } finally {
+    await tokens.close();
+  }
+}
+
+async function openTokens(flags: StoreFlags): Promise<TokenAdmin> {
+  const place = etcdPlace(flags);
+  if (place !== undefined) return (await import("../../registry/etcd-tokens.ts")).openEtcdTokens(place);
+  (await import("../make-folder-of.ts")).makeFolderOf(flags.db);
+  return (await import("../../registry/token-table.ts")).openTokenFile(flags.db);
 }

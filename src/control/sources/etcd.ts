@@ -1,9 +1,9 @@
 import type { Reading } from "../model.ts";
 import { defineSource } from "../source.ts";
 import { EtcdMirror } from "./shared/etcd-mirror.ts";
-import { EtcdClient } from "./shared/etcd-client.ts";
+import { EtcdClient } from "../../etcd/etcd-client.ts";
 import { follow } from "./shared/follow.ts";
-import { tlsOptions } from "./shared/http-client.ts";
+import { tlsOptions } from "./shared/tls-options.ts";
 import { warnOnce } from "./shared/warn-once.ts";
 
 /** A watch in which nothing happens is begun anew this often, where it was: a dead connection would say nothing. */

@@ -1,7 +1,8 @@
 import { defineSource } from "../source.ts";
 import { parseDocument } from "./shared/document.ts";
 import { follow, poll } from "./shared/follow.ts";
-import { bearer, HttpClient, HttpError, tlsOptions } from "./shared/http-client.ts";
+import { bearer, HttpClient, HttpError } from "../../base/http-client.ts";
+import { tlsOptions } from "./shared/tls-options.ts";
 import type { Reading } from "../model.ts";
 
 /**

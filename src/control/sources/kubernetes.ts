@@ -1,7 +1,8 @@
 import type { Reading } from "../model.ts";
 import { defineSource } from "../source.ts";
 import { follow, pause } from "./shared/follow.ts";
-import { bearer, HttpClient, tlsOptions } from "./shared/http-client.ts";
+import { bearer, HttpClient } from "../../base/http-client.ts";
+import { tlsOptions } from "./shared/tls-options.ts";
 import { kubeTarget } from "./shared/kube-config.ts";
 import { KubeMirror } from "./shared/kube-mirror.ts";
 import { readPod } from "./shared/kube-pods.ts";

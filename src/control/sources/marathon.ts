@@ -4,9 +4,10 @@ import { defineSource } from "../source.ts";
 import { addInstance } from "./shared/add-instance.ts";
 import { follow, poll } from "./shared/follow.ts";
 import { HostAddresses } from "./shared/host-addresses.ts";
-import { HttpClient, tlsOptions } from "./shared/http-client.ts";
+import { HttpClient } from "../../base/http-client.ts";
+import { tlsOptions } from "./shared/tls-options.ts";
 import { readItems } from "./shared/read-items.ts";
-import { secretOf } from "./shared/secret.ts";
+import { secretOf } from "../../base/secret.ts";
 import { ServiceMap } from "./shared/service-map.ts";
 import { warnOnce } from "./shared/warn-once.ts";
 

@@ -1,7 +1,8 @@
 import type { Endpoint, EndpointHealth, ServiceReading } from "../model.ts";
 import { defineSource } from "../source.ts";
 import { follow } from "./shared/follow.ts";
-import { bearer, HttpClient, tlsOptions } from "./shared/http-client.ts";
+import { bearer, HttpClient } from "../../base/http-client.ts";
+import { tlsOptions } from "./shared/tls-options.ts";
 
 interface InstanceJson {
   service: string;

@@ -4,11 +4,11 @@ import type { Logger } from "pino";
 import { bearerCredentials } from "../../base/bearer-token.ts";
 import type { RegistryMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
-import type { TokenTable } from "../token-table.ts";
+import type { WriteTokens } from "../write-tokens.ts";
 import type { Operation } from "./operation.ts";
 
 export interface AppOptions {
-  readonly tokens: TokenTable;
+  readonly tokens: WriteTokens;
   /** Whether reads need a token, too. */
   readonly readTokens: boolean;
   readonly metrics: RegistryMetrics;

@@ -19,7 +19,8 @@ export interface InstanceJson {
   lease_seconds: number;
   registered_at: string;
   renewed_at: string;
-  expires_at: string;
+  /** Null while a lease of etcd holds it. */
+  expires_at: string | null;
   changed_at: string;
   /** Index of its last change. */
   index: number;
@@ -47,7 +48,7 @@ export function instanceJson(instance: Instance): InstanceJson {
     lease_seconds: instance.leaseSeconds,
     registered_at: time(instance.registeredAt),
     renewed_at: time(instance.renewedAt),
-    expires_at: time(instance.expiresAt),
+    expires_at: Number.isFinite(instance.expiresAt) ? time(instance.expiresAt) : null,
     changed_at: time(instance.changedAt),
     index: instance.revision,
   };

@@ -1,7 +1,7 @@
 import type { OptionTable } from "../../source-options.ts";
 import { AwsCredentialChain } from "./aws-credentials.ts";
 import { signRequest } from "./aws-signature.ts";
-import { HttpClient, parseJson, type HttpReply } from "./http-client.ts";
+import { HttpClient, parseJson, type HttpReply } from "../../../base/http-client.ts";
 import { parseXml, xmlText, type XmlElement } from "./xml.ts";
 
 /** Options that every source of AWS has. */

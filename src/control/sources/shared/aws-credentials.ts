@@ -3,7 +3,13 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import type { AwsCredentials } from "./aws-signature.ts";
-import { HttpClient, HttpError, parseJson, type HttpCall, type HttpReply } from "./http-client.ts";
+import {
+  HttpClient,
+  HttpError,
+  parseJson,
+  type HttpCall,
+  type HttpReply,
+} from "../../../base/http-client.ts";
 import { parseXml, xmlAll, xmlText } from "./xml.ts";
 
 interface Temporary extends AwsCredentials {

@@ -1,7 +1,7 @@
 // Consul's and Nomad's way to wait for changes: a question with an index is answered when there is a newer one.
 import type { Reading } from "../../model.ts";
-import type { HttpClient } from "./http-client.ts";
-import { HttpError, parseJson } from "./http-client.ts";
+import type { HttpClient } from "../../../base/http-client.ts";
+import { HttpError, parseJson } from "../../../base/http-client.ts";
 import { pause } from "./follow.ts";
 import { Parts, type PartReading } from "./parts.ts";
 import { Pulse } from "./pulse.ts";

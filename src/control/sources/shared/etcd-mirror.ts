@@ -1,5 +1,5 @@
 import { instanceSchema, serviceSchema } from "./document.ts";
-import type { EtcdChange, EtcdKey, EtcdRange } from "./etcd-client.ts";
+import type { EtcdChange, EtcdKey, EtcdRange } from "../../../etcd/etcd-client.ts";
 import { ServiceMap } from "./service-map.ts";
 import type { Endpoint, Reading } from "../../model.ts";
 

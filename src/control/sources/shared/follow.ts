@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Reading } from "../../model.ts";
 import type { SourceContext } from "../../source.ts";
-import { describeError } from "./describe-error.ts";
+import { describeError } from "../../../base/describe-error.ts";
 
 const RETRY_MS = 500;
 const MAX_RETRY_MS = 5000;

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { Dns } from "../../../net/dns.ts";
-import { describeError } from "./describe-error.ts";
+import { describeError } from "../../../base/describe-error.ts";
 
 const KEEP_MS = 30_000;
 const HOST_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$/;

@@ -6,7 +6,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
 import { loadConfig } from "../../../base/load-config.ts";
-import type { HttpClientOptions } from "./http-client.ts";
+import type { HttpClientOptions } from "../../../base/http-client.ts";
 
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 const EXEC_TIMEOUT_MS = 30_000;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HttpError, type HttpClient } from "./http-client.ts";
+import { HttpError, type HttpClient } from "../../../base/http-client.ts";
 
 /** Something in a cluster, as far as every kind of object is alike. */
 export interface KubeObject {
@@ -51,8 +51,10 @@ export class KubeWatch {
   /** Goes on until the signal ends it. Throws an Error when the server cannot be read. */
   async run(client: HttpClient, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (this.#version === "") await this.#list(client, signal);
-      this.#handler.onCurrent();
+      if (this.#version === "") {
+        await this.#list(client, signal);
+        this.#handler.onCurrent();
+      }
       try {
         await this.#watch(client, signal);
       } catch (error) {
@@ -97,6 +99,8 @@ export class KubeWatch {
       for await (const line of client.lines(`${this.#path}?${new URLSearchParams(query).toString()}`, {
         signal,
         timeoutMs: QUIET_MS,
+        // One that was resumed may have nothing new to tell for long.
+        onOpen: () => this.#handler.onCurrent(),
       })) {
         last = performance.now();
         this.#take(line);

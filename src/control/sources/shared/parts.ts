@@ -1,5 +1,5 @@
 import type { Reading, ServiceReading } from "../../model.ts";
-import { describeError } from "./describe-error.ts";
+import { describeError } from "../../../base/describe-error.ts";
 
 /** What one part of a source says, by service. */
 export type PartReading = ReadonlyMap<string, ServiceReading>;

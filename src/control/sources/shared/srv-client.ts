@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { getServers } from "node:dns";
 import { connect, isIPv6 } from "node:net";
-import { describeError } from "./describe-error.ts";
+import { describeError } from "../../../base/describe-error.ts";
 import { decodeSrvAnswer, encodeSrvQuestion, type SrvAnswer, type SrvRecord } from "./dns-message.ts";
 
 const TRIES = 2;

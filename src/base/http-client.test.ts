@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TLSSocket } from "node:tls";
-import { makeCertificate } from "../../../testing/certs.ts";
-import { ScriptedHttp } from "../../../testing/scripted-http.ts";
-import { tempDir } from "../../../testing/temp-dir.ts";
+import { makeCertificate } from "../testing/certs.ts";
+import { ScriptedHttp } from "../testing/scripted-http.ts";
+import { tempDir } from "../testing/temp-dir.ts";
 import { HttpClient } from "./http-client.ts";
 
 const { signal } = new AbortController();

@@ -1,21 +1,12 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import { readFile } from "node:fs/promises";
-import type { OptionTable } from "../../source-options.ts";
 import { secretOf } from "./secret.ts";
-
-/** Options that every source over HTTPS has. */
-export const tlsOptions = {
-  ca: { kind: "path", description: "file with the certificates to trust, PEM; default: those of Node" },
-  cert: { kind: "path", description: "file with the client certificate, PEM" },
-  key: { kind: "path", description: "file with the key of the client certificate, PEM" },
-  insecure: { kind: "boolean", default: "false", description: "do not check the server's certificate" },
-} as const satisfies OptionTable;
 
 export interface HttpClientOptions {
   /** http://, https:// or unix:///path; a path is put in front of those asked for, a user becomes basic authentication. */
   readonly url: string;
-  /** Files, as in `tlsOptions`. */
+  /** PEM files, "" for none; `ca` is what to trust, Node's own when there is none. */
   readonly tls?: {
     readonly ca: string;
     readonly cert: string;
@@ -44,6 +35,10 @@ export interface HttpCall {
   readonly body?: string;
   /** Longest body, in bytes. */
   readonly maxBytes?: number;
+  /** It changes something, so it is never sent twice. */
+  readonly writes?: boolean;
+  /** With `lines`: the answer has begun, with status 200. */
+  readonly onOpen?: () => void;
 }
 
 export interface HttpReply {
@@ -117,6 +112,7 @@ export class HttpClient {
     const signal = AbortSignal.any([call.signal, quiet.signal]);
     try {
       const response = await this.#open(path, call, signal);
+      if (response.statusCode === 200) call.onOpen?.();
       const decoder = new TextDecoder();
       let rest = "";
       for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -169,15 +165,18 @@ export class HttpClient {
       signal,
       method: call.method ?? "GET",
       path: (unix ? "" : pathname.replace(/\/$/, "")) + path,
-      headers: { "user-agent": "weft-control", ...basic, ...own, ...call.headers, ...body },
+      headers: { "user-agent": "weft", ...basic, ...own, ...call.headers, ...body },
       ...(unix
         ? { socketPath: decodeURIComponent(pathname), host: "localhost" }
         : { host: hostname.replaceAll(/[[\]]/g, ""), port: port === "" ? undefined : port }),
     });
     request.on("response", resolve);
     request.on("error", (error: NodeJS.ErrnoException) => {
-      // A kept connection that the server closed in this moment. All our calls only read, so asking again is safe.
-      const stale = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+      // A kept connection that the server closed in this moment: what only reads may be asked again.
+      const stale =
+        request.reusedSocket &&
+        call.writes !== true &&
+        (error.code === "ECONNRESET" || error.code === "EPIPE");
       if (stale && !signal.aborted) resolve(this.#open(path, call, signal));
       else reject(error);
     });
@@ -207,7 +206,7 @@ export class HttpError extends Error {
   readonly status: number;
 
   constructor(status: number, body: string) {
-    const said = body.trim().slice(0, 200);
+    const said = messageOf(body).trim().slice(0, 200);
     super(said === "" ? `HTTP ${status}` : `HTTP ${status}: ${said}`);
     this.status = status;
   }
@@ -220,5 +219,16 @@ export function parseJson(path: string, reply: HttpReply): unknown {
     return JSON.parse(reply.body);
   } catch {
     throw new Error(`the answer to ${path} is not JSON: ${JSON.stringify(reply.body.slice(0, 80))}`);
+  }
+}
+
+/** What an error body says: its `message` or `error` when it is JSON with one. */
+function messageOf(body: string): string {
+  if (!body.startsWith("{")) return body;
+  try {
+    const { message, error } = JSON.parse(body) as { message?: unknown; error?: unknown };
+    return typeof message === "string" ? message : typeof error === "string" ? error : body;
+  } catch {
+    return body;
   }
 }
