@@ -1,7 +1,17 @@
 // Installs the real programs that tests and benchmarks compare with. Safe to run again: what is there is left alone.
-// Usage: node tools/install-peers.ts [envoy|nginx|haproxy|wrk|h2load|curl|h2spec ...]     (default: all)
+// Usage: node tools/install-peers.ts [envoy|nginx|haproxy|wrk|h2load|curl|h2spec|kube-apiserver ...]     (default: all)
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 
 const ENVOY_VERSION = "1.40.0";
@@ -23,7 +33,11 @@ const goModules: Record<string, string> = {
   h2spec: "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
 };
 
-const known = ["envoy", ...Object.keys(goModules), ...Object.keys(debianPackages)];
+/** Kubernetes replaces its own parts by folders beside it; outside its repository they are modules of this version. */
+const KUBERNETES_VERSION = "v1.36.1";
+const KUBERNETES_PARTS_VERSION = "v0.36.1";
+
+const known = ["envoy", "kube-apiserver", ...Object.keys(goModules), ...Object.keys(debianPackages)];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
@@ -37,6 +51,7 @@ attempt("Debian packages", installDebianPackages);
 if (wanted.includes("envoy")) attempt("envoy", installEnvoy);
 for (const name of Object.keys(goModules))
   if (wanted.includes(name)) attempt(name, () => installGoModule(name));
+if (wanted.includes("kube-apiserver")) attempt("kube-apiserver", installKubeApiServer);
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
 
@@ -87,9 +102,38 @@ function installGoModule(name: string): void {
     return;
   }
   mkdirSync(cache, { recursive: true });
-  const path = [process.env["PATH"], "/usr/local/go/bin"].join(delimiter);
-  run("go", ["install", goModules[name]!], { ...process.env, PATH: path, GOBIN: cache });
+  run("go", ["install", goModules[name]!], { ...goEnvironment(), GOBIN: cache });
   console.log(`${name}: installed as ${target}`);
+}
+
+/** Builds the API server of Kubernetes alone: about five minutes on two cores, the first time. */
+function installKubeApiServer(): void {
+  const target = join(cache, "kube-apiserver");
+  if (existsSync(target)) {
+    console.log(`kube-apiserver: ${target} is there`);
+    return;
+  }
+  const folder = join(cache, "kube-apiserver-source");
+  mkdirSync(folder, { recursive: true });
+  const module = `k8s.io/kubernetes@${KUBERNETES_VERSION}`;
+  const env = { ...goEnvironment(), CGO_ENABLED: "0" };
+  const found = execFileSync("go", ["mod", "download", "-json", module], { encoding: "utf8", env });
+  const { GoMod: file } = JSON.parse(found) as { GoMod: string };
+  const parts = [...readFileSync(file, "utf8").matchAll(/^\t(\S+) => \.\/staging/gm)].map(
+    ([, part]) => part!,
+  );
+  const replaced = parts.map((part) => `replace ${part} => ${part} ${KUBERNETES_PARTS_VERSION}`);
+  const version = /^go .*$/m.exec(readFileSync(file, "utf8"))![0];
+  const head = ["module kube-apiserver", version, `require k8s.io/kubernetes ${KUBERNETES_VERSION}`];
+  writeFileSync(join(folder, "go.mod"), [...head, ...replaced, ""].join("\n"));
+  cpSync(join(import.meta.dirname, "peers/kube-apiserver/main.go"), join(folder, "main.go"));
+  run("go", ["build", "-C", folder, "-mod=mod", "-ldflags=-s -w", "-o", target, "."], env);
+  rmSync(folder, { recursive: true });
+  console.log(`kube-apiserver: built ${KUBERNETES_VERSION} as ${target}`);
+}
+
+function goEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: [process.env["PATH"], "/usr/local/go/bin"].join(delimiter) };
 }
 
 function pip(args: string[]): void {

@@ -14,6 +14,7 @@ export type PeerName =
   | "h2spec"
   | "etcd"
   | "dnsmasq"
+  | "kube-apiserver"
   | "weft";
 
 const root = join(import.meta.dirname, "../..");
@@ -23,7 +24,7 @@ const root = join(import.meta.dirname, "../..");
  * else PATH. Undefined when it is nowhere.
  */
 export function findPeer(name: PeerName): string | undefined {
-  const given = process.env[`WEFT_${name.toUpperCase()}`];
+  const given = process.env[`WEFT_${name.toUpperCase().replaceAll("-", "_")}`];
   if (given !== undefined && given !== "") return given;
   if (name === "weft") return readable(join(root, "bin/weft.js"));
   const cached = executable(join(root, ".cache/peers", name));

@@ -29,12 +29,12 @@ export class WatchedSource {
     void this.#readings.return?.();
   }
 
-  /** The next reading. Throws when none comes within 3 seconds. */
-  async next(): Promise<Reading> {
+  /** The next reading. Throws when none comes in time. */
+  async next(ms = 3000): Promise<Reading> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () => late.reject(new Error(`no reading; logged: ${this.logged.join("; ")}`)),
-      3000,
+      ms,
     );
     try {
       const { value, done } = await Promise.race([this.#readings.next(), late.promise]);
@@ -46,16 +46,16 @@ export class WatchedSource {
   }
 
   /** The next reading in short, as `describeReading` puts it. */
-  async nextText(): Promise<string> {
-    return describeReading(await this.next());
+  async nextText(ms?: number): Promise<string> {
+    return describeReading(await this.next(ms));
   }
 
   /** Reads on until a reading in short is this; the short forms of all that came before are in the error otherwise. */
-  async until(wanted: string | RegExp): Promise<void> {
+  async until(wanted: string | RegExp, ms = 5000): Promise<void> {
     const seen: string[] = [];
-    const deadline = performance.now() + 5000;
+    const deadline = performance.now() + ms;
     for (;;) {
-      const text = await this.nextText().catch((error: unknown) => `! ${String(error)}`);
+      const text = await this.nextText(Math.max(3000, ms)).catch((error: unknown) => `! ${String(error)}`);
       if (typeof wanted === "string" ? text === wanted : wanted.test(text)) return;
       if (seen.at(-1) !== text) seen.push(text);
       if (text.startsWith("! ") || performance.now() > deadline)
