@@ -207,6 +207,17 @@ export class HeaderMap {
     else this.#own(index - 1, HEADER_NAMES[id]!, this.#value(index - 1) + separator + value);
   }
 
+  /** Appends to the first value of a header with "," between, or adds it; pseudo fields excepted. */
+  append(name: string, value: string): void {
+    const id = headerId(name);
+    const known = id === 0 ? undefined : this.#first[id]! - 1;
+    for (let i = known ?? 0; i >= 0 && i < this.#count; i++) {
+      if (known === undefined && !this.#isUnknown(i, name)) continue;
+      return this.#own(i, name, `${this.#value(i)},${value}`);
+    }
+    this.#push(id, name, value);
+  }
+
   /** Removes all lines of a header. Returns whether there was one. */
   remove(name: string): boolean {
     const id = headerId(name);

@@ -154,6 +154,8 @@ export interface HttpFilterDef<C extends MessageName = MessageName, R extends Me
   create(config: Messages[C], context: HttpFilterContext): HttpFilterFactory;
   /** Decodes a per-route configuration once; what it returns is what `FilterStream.perRoute()` gives. */
   createPerRoute?(config: Messages[R], context: FactoryContext): unknown;
+  /** What holds where both a less specific place and a more specific one say something; without it, the latter alone. */
+  mergePerRoute?(parent: unknown, own: unknown): unknown;
 }
 
 /** Returns undefined when the filter does not take part in this stream. */

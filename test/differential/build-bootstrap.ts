@@ -218,10 +218,10 @@ function clustersOf(entry: Case, environment: CaseEnvironment): unknown[] {
   });
 }
 
-/** Clusters of upstreams that speak HTTP/2 do so, too. */
+/** Clusters of upstreams that speak HTTP/2, or gRPC over it, do so, too. */
 function protocolOf(entry: Case, name: string): Json {
   const upstream = entry.upstreams[name];
-  if (typeof upstream !== "object" || !("h2" in upstream)) return {};
+  if (typeof upstream !== "object" || !("h2" in upstream || "grpc" in upstream)) return {};
   const options = { "@type": "http_options", explicit_http_config: { http2_protocol_options: {} } };
   return { typed_extension_protocol_options: { [HTTP_OPTIONS]: options } };
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import { grpcUpstream } from "./grpc-upstream.ts";
 import { h2Action, h2Upstream } from "./h2/schema.ts";
 import { longText } from "./long-text.ts";
 
@@ -77,6 +78,7 @@ const upstream = z.union([
   /** Answer all requests with 200 `ok`, refuse connections, or accept and never answer. */
   z.enum(["ok", "refuse", "silent"]),
   h2Upstream,
+  grpcUpstream,
   replyOrBytes,
   z.strictObject({ replies: z.array(replyOrBytes) }),
   z.strictObject({ connections: z.array(z.array(action)) }),

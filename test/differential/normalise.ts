@@ -25,6 +25,9 @@ export function normalise(text: string, entry: Case, variables: Variables): stri
       return `${name}: ${roundedTimeout(Number(ms))}`;
     })
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>")
+    .replaceAll(/port_value: (\d+)/g, (_all, port: string) => {
+      return `port_value: ${variables.ports.get(Number(port)) ?? "<port>"}`;
+    })
     .replaceAll(/127\.0\.0\.1:(\d+)/g, (_all, port: string) => {
       return `127.0.0.1:${variables.ports.get(Number(port)) ?? (port === "0" ? "0" : "<port>")}`;
     });

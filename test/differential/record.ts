@@ -22,15 +22,21 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
     // When a proxy opens a connection that it then does not use is its own affair.
     connections: upstream.connections
       .filter(
-        ({ received, h2 }) =>
-          entry.compare.upstream_fate || received !== "" || (h2 !== undefined && h2.streams.length > 0),
+        ({ received, h2, calls }) =>
+          entry.compare.upstream_fate ||
+          received !== "" ||
+          calls !== undefined ||
+          (h2 !== undefined && h2.streams.length > 0),
       )
-      .map(({ received, fate, h2 }) => ({ ...requestsOf(received), fate, h2 })),
+      .map(({ received, fate, h2, calls = [] }) => ({ ...requestsOf(received), fate, h2, calls })),
   }));
   const requestsByUpstream = new Map(
     upstreams.map(({ name, connections }) => [
       name,
-      connections.reduce((sum, { messages, h2 }) => sum + messages.length + (h2?.streams.length ?? 0), 0),
+      connections.reduce(
+        (sum, { messages, h2, calls }) => sum + messages.length + (h2?.streams.length ?? 0) + calls.length,
+        0,
+      ),
     ]),
   );
   const sections: string[] = [];
@@ -50,6 +56,8 @@ export function toRecord(entry: Case, seen: Observation, variables: Variables): 
           ...messageLines(entry, connection.messages),
         );
         if (connection.h2 !== undefined) sections.push(...h2Lines(entry, connection.h2));
+        for (const call of connection.calls)
+          sections.push("-- call", ...headerLines(entry, call).map(visible));
         if (connection.rest !== "") sections.push("unread:", ...bodyLines(connection.rest));
       });
     }

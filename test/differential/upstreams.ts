@@ -3,6 +3,7 @@ import { ScriptedUpstream } from "../../src/testing/scripted-upstream.ts";
 import type { UpstreamScript } from "../../src/testing/scripted-upstream.ts";
 import type { Case, Reply, UpstreamSpec } from "./case.ts";
 import { certificates } from "./certificates.ts";
+import { GrpcUpstream } from "./grpc-upstream.ts";
 import { transcriptOf, type H2Transcript } from "./h2/transcript.ts";
 import { H2Upstream } from "./h2/upstream.ts";
 
@@ -12,6 +13,8 @@ export interface UpstreamRecord {
   fate: string;
   /** Of one that spoke HTTP/2. */
   h2?: H2Transcript;
+  /** Of one that serves gRPC: what each call said. */
+  calls?: readonly (readonly string[])[];
 }
 
 /** An upstream of a case: a scripted server, or a port that refuses connections. */
@@ -34,6 +37,12 @@ export async function startUpstream(
       server.connections.map(({ frames, fate }) => ({ received: "", fate, h2: transcriptOf(frames) }));
     return { port: server.port, connections, close: () => server.close() };
   }
+  if (typeof spec === "object" && "grpc" in spec) {
+    const server = await GrpcUpstream.start(spec.grpc);
+    const connections = (): UpstreamRecord[] =>
+      server.calls.length === 0 ? [] : [{ received: "", fate: "any", calls: server.calls }];
+    return { port: server.port, connections, close: () => server.close() };
+  }
   const identity = tls && { ...certificates()[tls.certificate]!, ALPNProtocols: tls.alpn };
   const server = await ScriptedUpstream.start(scriptOf(spec), identity, where);
   const connections = (): UpstreamRecord[] =>
@@ -48,7 +57,9 @@ function refusing(): CaseUpstream {
   return { port, connections: () => [], close: async () => socket.close() };
 }
 
-function scriptOf(spec: Exclude<UpstreamSpec, "refuse" | { h2: unknown }>): UpstreamScript {
+function scriptOf(
+  spec: Exclude<UpstreamSpec, "refuse" | { h2: unknown } | { grpc: unknown }>,
+): UpstreamScript {
   if (spec === "silent") return [[{ expect: "request" }]];
   if (spec === "ok") return answering([{ status: "200 OK", headers: [], body: "ok" }]);
   if ("connections" in spec) return spec.connections;

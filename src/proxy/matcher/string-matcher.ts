@@ -46,6 +46,15 @@ export function compileStringMatcher(config: StringMatcherConfig): TextMatch {
   }
 }
 
+/** True for texts that some pattern of the list fits; undefined for an empty list. */
+export function anyOf(
+  list: Messages["envoy.type.matcher.v3.ListStringMatcher"] | undefined,
+): TextMatch | undefined {
+  if (list === undefined || list.patterns.length === 0) return undefined;
+  const matches = list.patterns.map((pattern) => compileStringMatcher(pattern));
+  return (text) => matches.some((match) => match(text));
+}
+
 export function exactMatch(value: string, ignoreCase: boolean): TextMatch {
   if (!ignoreCase) return (text) => text === value;
   const lower = lowerAscii(value);

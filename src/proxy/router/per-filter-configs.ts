@@ -37,7 +37,7 @@ export class PerFilterConfigs {
     if (names.length === 0) return parent;
     const entries = new Map(parent.#entries);
     for (const name of names) {
-      const entry = compileEntry(name, configs[name]!, context);
+      const entry = compileEntry(name, configs[name]!, parent.config(name), context);
       if (entry !== undefined) entries.set(name, entry);
     }
     return new PerFilterConfigs(entries);
@@ -47,27 +47,39 @@ export class PerFilterConfigs {
 export const noPerFilterConfigs: PerFilterConfigs = new PerFilterConfigs(new Map());
 
 /** Undefined for an optional configuration of a filter that we do not have. */
-function compileEntry(name: string, any: Any, context: RouteCompileContext): Entry | undefined {
+function compileEntry(
+  name: string,
+  any: Any,
+  parent: unknown,
+  context: RouteCompileContext,
+): Entry | undefined {
   const typeName = configTypeName(any);
   if (typeName !== FILTER_CONFIG)
-    return { config: createConfig(name, any, typeName, context), disabled: false };
+    return { config: createConfig(name, any, typeName, parent, context), disabled: false };
   const wrapper = unpackAs(any, FILTER_CONFIG);
   if (wrapper.disabled) return { config: undefined, disabled: true };
   if (wrapper.config === undefined)
     throw new Error(`Empty route/virtual host per filter configuration for ${name} filter`);
   const inner = configTypeName(wrapper.config);
   if (wrapper.isOptional && find(name, inner, context) === undefined) return undefined;
-  return { config: createConfig(name, wrapper.config, inner, context), disabled: false };
+  return { config: createConfig(name, wrapper.config, inner, parent, context), disabled: false };
 }
 
-function createConfig(name: string, any: Any, typeName: string, context: RouteCompileContext): unknown {
+function createConfig(
+  name: string,
+  any: Any,
+  typeName: string,
+  parent: unknown,
+  context: RouteCompileContext,
+): unknown {
   const def = find(name, typeName, context);
   if (def === undefined)
     throw new Error(`Didn't find a registered implementation for '${name}' with type URL: '${typeName}'`);
   if (def.perRoute === undefined || def.createPerRoute === undefined)
     throw new Error(`The filter ${name} doesn't support virtual host or route specific configurations`);
   const message = unpackAs(any, def.perRoute) as Messages[keyof Messages];
-  return def.createPerRoute(message, context.factory);
+  const own = def.createPerRoute(message, context.factory);
+  return parent === undefined || def.mergePerRoute === undefined ? own : def.mergePerRoute(parent, own);
 }
 
 /** By the type of its per-route or main configuration, else by name, as Envoy finds filters. */

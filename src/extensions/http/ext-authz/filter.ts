@@ -2,26 +2,34 @@ import type { HeaderMap } from "../../../http/header-map.ts";
 import {
   ResponseFlag,
   type AsyncCall,
-  type AsyncCallbacks,
   type FilterStream,
   type HttpFilter,
-  type Verdict,
+  type Verdict as FilterVerdict,
 } from "../../../proxy/api.ts";
+import type { AuthService, HeaderEdit, Verdict, VerdictHandler } from "./auth-service.ts";
 import type { BodySettings, ExtAuthzConfig, RouteSettings } from "./config.ts";
-import type { HttpService, Verdict as AuthVerdict } from "./http-service.ts";
+import { applyEdit, editFault } from "./header-edits.ts";
+import { editQuery } from "./query-edits.ts";
 
 const METADATA_NAMESPACE = "envoy.filters.http.ext_authz";
 const EMPTY = Buffer.alloc(0);
+const NO_EXTENSIONS = {};
+
+type Allowed = Extract<Verdict, { kind: "ok" }>;
+type Denied = Extract<Verdict, { kind: "denied" }>;
+type Failed = Extract<Verdict, { kind: "error" }>;
 
 /** The check of one request. */
-export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
+export class ExtAuthzFilter implements HttpFilter, VerdictHandler {
   readonly #config: ExtAuthzConfig;
   readonly #stream: FilterStream;
-  #service: HttpService;
+  #service: AuthService;
   #body: BodySettings | undefined;
+  #route: RouteSettings | undefined;
   #call: AsyncCall | undefined;
   #phase: "idle" | "buffering" | "asking" | "done" = "idle";
-  #toClient: readonly (readonly [name: string, value: string])[] = [];
+  #asked = 0;
+  #toClient: readonly HeaderEdit[] = [];
 
   constructor(config: ExtAuthzConfig, stream: FilterStream) {
     this.#config = config;
@@ -30,10 +38,11 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     this.#body = config.body;
   }
 
-  onRequestHeaders(headers: HeaderMap, end: boolean): Verdict {
+  onRequestHeaders(headers: HeaderMap, end: boolean): FilterVerdict {
     const config = this.#config;
     if (this.#stream.route === undefined) return this.#skip();
     const route = this.#stream.perRoute() as RouteSettings | undefined;
+    this.#route = route;
     if (route?.disabled === true) return this.#skip();
     if (!config.enabled()) {
       config.count("disabled", "");
@@ -46,7 +55,7 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
       });
       return "stop";
     }
-    if (route?.service !== undefined) this.#service = route.service;
+    if (route?.service !== undefined) this.#service = config.serviceOf(route.service);
     if (route?.noBody === true) this.#body = undefined;
     else if (route?.body !== undefined) this.#body = route.body;
     if (this.#body !== undefined && !end) {
@@ -56,7 +65,7 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     return this.#ask(headers, this.#body === undefined ? undefined : EMPTY, false);
   }
 
-  onRequestData(chunk: Buffer, end: boolean): Verdict {
+  onRequestData(chunk: Buffer, end: boolean): FilterVerdict {
     if (this.#phase === "done" || this.#phase === "idle") return "continue";
     if (this.#phase === "asking") return "watermark";
     const settings = this.#body!;
@@ -79,15 +88,15 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     return this.#ask(this.#stream.requestHeaders, whole.subarray(0, settings.maxRequestBytes), partial);
   }
 
-  onRequestTrailers(): Verdict {
+  onRequestTrailers(): FilterVerdict {
     if (this.#phase === "done" || this.#phase === "idle") return "continue";
     if (this.#phase === "buffering")
       return this.#ask(this.#stream.requestHeaders, this.#stream.bufferedRequestBody(), false);
     return "watermark";
   }
 
-  onResponseHeaders(headers: HeaderMap): Verdict {
-    for (const [name, value] of this.#toClient) headers.add(name, value);
+  onResponseHeaders(headers: HeaderMap): FilterVerdict {
+    for (const edit of this.#toClient) applyEdit(headers, edit);
     return "continue";
   }
 
@@ -97,33 +106,32 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     this.#call = undefined;
   }
 
-  onResponse(headers: HeaderMap, body: Buffer): void {
+  onVerdict(verdict: Verdict): void {
     this.#call = undefined;
-    const verdict = this.#service.verdict(headers, body);
+    this.#phase = "done";
+    if (verdict.metadata !== undefined) this.#keep(verdict.metadata, verdict.kind === "ok");
     if (verdict.kind === "ok") this.#allow(verdict);
     else if (verdict.kind === "denied") this.#deny(verdict);
-    else this.#fail();
+    else this.#fail(verdict);
   }
 
-  onFailure(): void {
-    this.#call = undefined;
-    this.#fail();
-  }
-
-  #skip(): Verdict {
+  #skip(): FilterVerdict {
     this.#phase = "done";
     return "continue";
   }
 
-  #ask(headers: HeaderMap, body: Buffer | undefined, partial: boolean): Verdict {
+  #ask(headers: HeaderMap, body: Buffer | undefined, partial: boolean): FilterVerdict {
     this.#phase = "asking";
-    const service = this.#service;
-    const call = this.#config.context.calls.send(
+    const { clock } = this.#config.context;
+    this.#asked = clock.now();
+    const call = this.#service.check(
       {
-        cluster: service.cluster,
-        headers: service.checkRequest(headers, body, partial),
-        body: body === undefined || body.length === 0 ? undefined : body,
-        timeout: service.timeout,
+        stream: this.#stream,
+        headers,
+        body,
+        partial,
+        packAsBytes: this.#body?.packAsBytes === true,
+        contextExtensions: this.#route?.contextExtensions ?? NO_EXTENSIONS,
       },
       this,
     );
@@ -132,51 +140,65 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
     return "watermark";
   }
 
-  #allow(verdict: Extract<AuthVerdict, { kind: "ok" }>): void {
-    const { set, append, remove, toClient, metadata } = verdict;
+  #keep(metadata: NonNullable<Verdict["metadata"]>, timed: boolean): void {
+    const { info } = this.#stream;
+    const all = { ...metadata };
+    if (timed) all["ext_authz_duration"] = Math.trunc(this.#config.context.clock.now() - this.#asked);
+    (info.dynamicMetadata ??= new Map()).set(METADATA_NAMESPACE, all);
+  }
+
+  #allow(verdict: Allowed): void {
     const config = this.#config;
-    const request = this.#stream.requestHeaders;
-    this.#phase = "done";
-    for (const [name, value] of set) {
-      if (name === "host") request.authority = value;
-      else {
-        request.remove(name);
-        request.add(name, value);
-      }
+    const stream = this.#stream;
+    if (config.validates && !isValid(verdict)) return this.#refuseInvalid();
+    const checked = this.#checked(verdict);
+    if (checked === undefined) return this.#refuseInvalid();
+    const { request: edits, remove } = checked;
+    const { setQuery, removeQuery, toClient } = verdict;
+    const request = stream.requestHeaders;
+    for (const edit of edits) {
+      const fault = editFault(edit);
+      if (fault !== undefined) return this.#refuseBadHeader(fault);
     }
-    for (const [name, value] of append) {
-      if (request.has(name)) request.add(name, value);
-    }
-    for (const name of remove) if (name !== "host" && !name.startsWith(":")) request.remove(name);
-    this.#toClient = toClient;
-    if (metadata !== undefined) {
-      const info = this.#stream.info;
-      (info.dynamicMetadata ??= new Map()).set(METADATA_NAMESPACE, metadata);
-    }
+    for (const edit of edits) applyEdit(request, edit);
+    for (const name of remove) request.remove(name);
+    if (setQuery.length + removeQuery.length > 0)
+      request.path = editQuery(request.path, setQuery, removeQuery);
+    this.#toClient = toClient.filter((edit) => editFault(edit) === undefined);
     config.count("ok", this.#clusterName());
-    if (config.clearRouteCache && set.length + append.length + remove.length > 0)
-      this.#stream.clearRouteCache();
-    this.#stream.continueRequest();
+    const changed = setQuery.length + removeQuery.length > 0 || edits.length + remove.length > 0;
+    if (changed && config.clearsRoute(edits, remove)) stream.clearRouteCache();
+    stream.continueRequest();
   }
 
-  #deny(verdict: Extract<AuthVerdict, { kind: "denied" }>): void {
-    this.#phase = "done";
-    const cluster = this.#clusterName();
-    this.#config.count("denied", cluster);
-    this.#config.chargeCluster(cluster, verdict.status, this.#stream.requestHeaders.has("x-envoy-internal"));
-    this.#stream.sendLocalReply({
-      status: verdict.status,
-      body: verdict.body,
-      headers: verdict.headers,
-      details: "ext_authz_denied",
-      flags: ResponseFlag.UnauthorizedExternalService,
-    });
+  /** What is changed after all; undefined if the rules make one of the changes an error. */
+  #checked({ request, remove }: Allowed): Pick<Allowed, "request" | "remove"> | undefined {
+    const { rules } = this.#config;
+    const removable = remove.filter((name) => name !== "host" && !name.startsWith(":"));
+    if (rules === undefined) return { request, remove: removable };
+    const verdicts = new Map(
+      [...request.map(({ name }) => name), ...removable].map((name) => [name, rules.check(name)]),
+    );
+    if ([...verdicts.values()].includes("fail")) return undefined;
+    return {
+      request: request.filter(({ name }) => verdicts.get(name) === "allow"),
+      remove: removable.filter((name) => verdicts.get(name) === "allow"),
+    };
   }
 
-  #fail(): void {
+  #deny(verdict: Denied): void {
     const config = this.#config;
     const cluster = this.#clusterName();
-    this.#phase = "done";
+    config.count("denied", cluster);
+    if (config.validates && !verdict.headers.every((edit) => editFault(edit) === undefined))
+      return this.#refuseInvalid();
+    config.chargeCluster(cluster, verdict.status, this.#stream.requestHeaders.has("x-envoy-internal"));
+    this.#reply(verdict, verdict.status, "ext_authz_denied");
+  }
+
+  #fail(verdict: Failed): void {
+    const config = this.#config;
+    const cluster = this.#clusterName();
     config.count("error", cluster);
     if (config.failureModeAllow) {
       config.count("failure_mode_allowed", cluster);
@@ -185,14 +207,55 @@ export class ExtAuthzFilter implements HttpFilter, AsyncCallbacks {
       this.#stream.continueRequest();
       return;
     }
+    this.#reply(verdict, verdict.status === 0 ? config.statusOnError : verdict.status, "ext_authz_error");
+  }
+
+  #reply({ headers, body }: Denied | Failed, status: number, details: string): void {
+    const sound = headers.filter((edit) => editFault(edit) === undefined);
+    const { maxDeniedBody } = this.#config;
     this.#stream.sendLocalReply({
-      status: config.statusOnError,
-      details: "ext_authz_error",
+      status,
+      body: maxDeniedBody === 0 ? body : Buffer.from(body).subarray(0, maxDeniedBody).toString(),
+      headers: sound.map(({ name, value }) => [name, value] as const),
+      details,
       flags: ResponseFlag.UnauthorizedExternalService,
+    });
+  }
+
+  /** The service's answer breaks rules that are checked. */
+  #refuseInvalid(): void {
+    this.#config.count("invalid", this.#clusterName());
+    this.#stream.sendLocalReply({
+      status: 500,
+      details: "ext_authz_invalid",
+      flags: ResponseFlag.UnauthorizedExternalService,
+    });
+  }
+
+  /** What cannot go over the wire never does; Envoy's router refuses such requests. */
+  #refuseBadHeader(fault: string): void {
+    this.#config.count("ok", this.#clusterName());
+    this.#stream.sendLocalReply({
+      status: 503,
+      body: fault,
+      details: `filter_removed_required_request_headers{${fault.replaceAll(/\s/g, "_")}}`,
+      flags: ResponseFlag.DownstreamProtocolError,
     });
   }
 
   #clusterName(): string {
     return this.#stream.route?.clusterName ?? "";
   }
+}
+
+function isValid({ request, toClient, setQuery, removeQuery }: Allowed): boolean {
+  return (
+    [...request, ...toClient].every((edit) => editFault(edit) === undefined) &&
+    [...setQuery.flat(), ...removeQuery].every(isQueryText)
+  );
+}
+
+/** RFC 3986 section 3.4, without what separates parameters. */
+function isQueryText(text: string): boolean {
+  return /^(?:[\w\-.~!$'()*+,;:@/?]|%[\da-fA-F]{2})*$/.test(text);
 }

@@ -1,28 +1,19 @@
 import { durationMs } from "../../../proto/duration.ts";
 import type { Messages } from "../../../proto/messages.d.ts";
 import { HeaderMap } from "../../../http/header-map.ts";
-import { compileStringMatcher, type TextMatch } from "../../../proxy/matcher/string-matcher.ts";
+import type { AsyncCall, FactoryContext } from "../../../proxy/api.ts";
+import { anyOf, type TextMatch } from "../../../proxy/matcher/string-matcher.ts";
+import {
+  NO_ANSWER,
+  type AuthService,
+  type Check,
+  type HeaderEdit,
+  type Verdict,
+  type VerdictHandler,
+} from "./auth-service.ts";
 
 type Config = Messages["envoy.extensions.filters.http.ext_authz.v3.HttpService"];
 type StringList = Messages["envoy.type.matcher.v3.ListStringMatcher"];
-
-/** What the server's answer means. */
-export type Verdict =
-  | {
-      readonly kind: "ok";
-      readonly set: readonly Pair[];
-      readonly append: readonly Pair[];
-      readonly remove: readonly string[];
-      readonly toClient: readonly Pair[];
-      readonly metadata: Readonly<Record<string, string>> | undefined;
-    }
-  | {
-      readonly kind: "denied";
-      readonly status: number;
-      readonly headers: readonly Pair[];
-      readonly body: string;
-    }
-  | { readonly kind: "error" };
 
 type Pair = readonly [name: string, value: string];
 
@@ -31,10 +22,11 @@ const ALWAYS_TO_CLIENT = new Set(["content-length", "www-authenticate", "locatio
 const NEVER_SENT = new Set(["content-length", "transfer-encoding"]);
 
 /** An authorisation server that is asked over HTTP: how requests to it look and what its answers mean. */
-export class HttpService {
-  readonly cluster: string;
+export class HttpAuthService implements AuthService {
+  readonly #calls: FactoryContext["calls"];
+  readonly #cluster: string;
   /** Milliseconds. */
-  readonly timeout: number;
+  readonly #timeout: number;
   readonly #pathPrefix: string;
   readonly #pathOverride: string;
   readonly #sends: TextMatch;
@@ -46,7 +38,12 @@ export class HttpService {
   readonly #toMetadata: TextMatch | undefined;
 
   /** @param allowed and @param disallowed of the filter itself; older configurations have `allowed` in the service */
-  constructor(config: Config, allowed: StringList | undefined, disallowed: StringList | undefined) {
+  constructor(
+    config: Config,
+    allowed: StringList | undefined,
+    disallowed: StringList | undefined,
+    { calls }: Pick<FactoryContext, "calls">,
+  ) {
     const uri = config.serverUri;
     const cluster = uri?.httpUpstreamType.case === "cluster" ? uri.httpUpstreamType.value : "";
     if (uri === undefined || cluster === "")
@@ -55,8 +52,9 @@ export class HttpService {
       throw new Error('path_prefix should start with "/".');
     if (config.pathPrefix !== "" && config.pathOverride !== "")
       throw new Error("ExtAuthz: only one of path_prefix and path_override may be set");
-    this.cluster = cluster;
-    this.timeout = durationMs(uri.timeout, 200);
+    this.#calls = calls;
+    this.#cluster = cluster;
+    this.#timeout = durationMs(uri.timeout, 200);
     this.#pathPrefix = config.pathPrefix;
     this.#pathOverride = config.pathOverride;
     const request = config.authorizationRequest;
@@ -76,11 +74,23 @@ export class HttpService {
     this.#toMetadata = anyOf(response?.dynamicMetadataFromHeaders);
   }
 
-  /**
-   * The check request for a client's request. `body` is undefined where bodies are not sent; `partial` says that it is
-   * not the whole body.
-   */
-  checkRequest(client: HeaderMap, body: Buffer | undefined, partial: boolean): HeaderMap {
+  check({ headers: client, body, partial }: Check, handler: VerdictHandler): AsyncCall {
+    const sent = body === undefined || body.length === 0 ? undefined : body;
+    return this.#calls.send(
+      {
+        cluster: this.#cluster,
+        headers: this.#request(client, body, partial),
+        body: sent,
+        timeout: this.#timeout,
+      },
+      {
+        onResponse: (headers, answer) => handler.onVerdict(this.#verdict(headers, answer)),
+        onFailure: () => handler.onVerdict(NO_ANSWER),
+      },
+    );
+  }
+
+  #request(client: HeaderMap, body: Buffer | undefined, partial: boolean): HeaderMap {
     const headers = HeaderMap.acquire();
     headers.method = client.method;
     headers.authority = client.authority;
@@ -97,18 +107,18 @@ export class HttpService {
       headers.add(name, value);
     }
     headers.set("x-envoy-internal", "true");
-    headers.set("x-envoy-expected-rq-timeout-ms", String(this.timeout));
+    headers.set("x-envoy-expected-rq-timeout-ms", String(this.#timeout));
     return headers;
   }
 
   /** What an answer means. 5xx is an error of the server, other statuses than 2xx refuse the request. */
-  verdict(answer: HeaderMap, body: Buffer): Verdict {
+  #verdict(answer: HeaderMap, body: Buffer): Verdict {
     const status = answer.status;
-    if (status >= 500) return { kind: "error" };
+    if (status >= 500) return NO_ANSWER;
     if (status < 200 || status > 299) return this.#denied(answer, body);
-    const set: Pair[] = [];
-    const append: Pair[] = [];
-    const toClient: Pair[] = [];
+    const set: HeaderEdit[] = [];
+    const added: HeaderEdit[] = [];
+    const toClient: HeaderEdit[] = [];
     let remove: string[] = [];
     let metadata: Record<string, string> | undefined;
     answer.forEach((name, value) => {
@@ -119,28 +129,35 @@ export class HttpService {
           .map((each) => each.trim());
         return;
       }
-      if (this.#toUpstream(name)) set.push([name, value]);
-      if (this.#toUpstreamAppend(name)) append.push([name, value]);
-      if (this.#toClientOnSuccess(name)) toClient.push([name, value]);
+      if (this.#toUpstream(name)) set.push({ name, value, how: "set" });
+      if (this.#toUpstreamAppend(name)) added.push({ name, value, how: "add-if-exists" });
+      if (this.#toClientOnSuccess(name)) toClient.push({ name, value, how: "add" });
       if (this.#toMetadata?.(name) === true) (metadata ??= {})[name] = value;
     });
-    return { kind: "ok", set, append, remove, toClient, metadata };
+    return {
+      kind: "ok",
+      request: [...set, ...added],
+      remove,
+      toClient,
+      setQuery: [],
+      removeQuery: [],
+      metadata,
+    };
   }
 
   #denied(answer: HeaderMap, body: Buffer): Verdict {
-    const headers: Pair[] = [];
+    const headers: HeaderEdit[] = [];
     answer.forEach((name, value) => {
-      if (this.#toClient(name) && !HOP_BY_HOP.has(name)) headers.push([name, value]);
+      if (this.#toClient(name) && !HOP_BY_HOP.has(name)) headers.push({ name, value, how: "add" });
     });
-    return { kind: "denied", status: answer.status, headers, body: body.toString("utf8") };
+    return {
+      kind: "denied",
+      status: answer.status,
+      headers,
+      body: body.toString("utf8"),
+      metadata: undefined,
+    };
   }
 }
 
 const HOP_BY_HOP = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
-
-/** True for texts that some pattern of the list fits; undefined for an empty list. */
-function anyOf(list: StringList | undefined): TextMatch | undefined {
-  if (list === undefined || list.patterns.length === 0) return undefined;
-  const matches = list.patterns.map((pattern) => compileStringMatcher(pattern));
-  return (text) => matches.some((match) => match(text));
-}

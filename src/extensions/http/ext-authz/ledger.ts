@@ -1,16 +1,28 @@
-import { ignored, type Ledger } from "../../../proto/ledger.ts";
+import { ignored, only, type Ledger } from "../../../proto/ledger.ts";
+import { mutationRulesLedger } from "./mutation-rules.ts";
 import { stringMatcherLedger } from "../../../proxy/matcher/string-matcher.ts";
 
-/** What of ext_authz is read: HTTP services, no gRPC. */
+/** What of ext_authz is read. */
 export const extAuthzLedger: Ledger = {
   ...stringMatcherLedger,
+  ...mutationRulesLedger,
   "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": [
     "http_service",
-    ignored("transport_api_version", "only gRPC services have versions"),
+    "grpc_service",
+    only("transport_api_version", "V3", "AUTO"),
     "failure_mode_allow",
     "failure_mode_allow_header_add",
     "with_request_body",
     "clear_route_cache",
+    "clear_route_cache_headers",
+    "validate_mutations",
+    "metadata_context_namespaces",
+    ignored("typed_metadata_context_namespaces", "no filter here makes typed metadata"),
+    "route_metadata_context_namespaces",
+    "route_typed_metadata_context_namespaces",
+    "encode_raw_headers",
+    "decoder_header_mutation_rules",
+    "max_denied_response_body_bytes",
     "status_on_error",
     "filter_enabled",
     "deny_at_disable",
@@ -18,8 +30,8 @@ export const extAuthzLedger: Ledger = {
     "allowed_headers",
     "disallowed_headers",
     "charge_cluster_response_stats",
-    ignored("include_peer_certificate", "only gRPC services are told of it"),
-    ignored("include_tls_session", "only gRPC services are told of it"),
+    "include_peer_certificate",
+    "include_tls_session",
   ],
   "envoy.extensions.filters.http.ext_authz.v3.HttpService": [
     "server_uri",
@@ -30,17 +42,14 @@ export const extAuthzLedger: Ledger = {
   ],
   "envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest": "all",
   "envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse": "all",
-  "envoy.extensions.filters.http.ext_authz.v3.BufferSettings": [
-    "max_request_bytes",
-    "allow_partial_message",
-    ignored("pack_as_bytes", "bodies go to HTTP services as they are"),
-  ],
+  "envoy.extensions.filters.http.ext_authz.v3.BufferSettings": "all",
   "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute": "all",
   "envoy.extensions.filters.http.ext_authz.v3.CheckSettings": [
-    ignored("context_extensions", "only gRPC services are told of them"),
+    "context_extensions",
     "disable_request_body_buffering",
     "with_request_body",
     "http_service",
+    "grpc_service",
   ],
   "envoy.config.core.v3.HttpUri": ["uri", "cluster", "timeout"],
   "envoy.config.core.v3.HeaderValue": ["key", "value"],

@@ -1,9 +1,9 @@
 import type { Counter, StatScope } from "../../../stats/stat-store.ts";
 
-const OUTCOMES = ["ok", "denied", "error", "disabled", "failure_mode_allowed"] as const;
+const OUTCOMES = ["ok", "denied", "error", "disabled", "failure_mode_allowed", "invalid"] as const;
 const OTHERS = [
-  "invalid", "ignored_dynamic_metadata", "filter_state_name_collision", "omitted_response_headers",
-  "request_header_limits_reached", "response_header_limits_reached", "denied_response_body_truncated",
+  "ignored_dynamic_metadata", "filter_state_name_collision", "omitted_response_headers",
+  "request_header_limits_reached", "response_header_limits_reached",
 ] as const; // prettier-ignore
 
 /** How a check ended. */
