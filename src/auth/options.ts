@@ -8,6 +8,8 @@ export interface AuthOptions {
   readonly host?: string;
   /** Where proxies ask (ext_authz); 0 takes a free one. */
   readonly port?: number;
+  /** Where proxies ask over gRPC; 0 takes a free one. */
+  readonly grpcPort?: number;
   /** Where health and metrics are; apart from `port`, since there every path is a path to decide about. 0 takes a free one. */
   readonly adminPort?: number;
   /** What the proxy's `path_prefix` puts before the original path; requests without it are refused. */
@@ -30,6 +32,7 @@ export const authDefaults = {
   host: "127.0.0.1",
   port: 9191,
   adminPort: 9192,
+  grpcPort: 9193,
   pathPrefix: "",
   realm: "weft",
   traceSampled: true,

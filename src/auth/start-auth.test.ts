@@ -34,7 +34,7 @@ before(async () => {
     "rules:\n  - path: /open\n    allow: public\n  - path_prefix: /admin\n    roles: [admin]\n",
   );
   user = createAuthToken(path, { user: "ann", roles: ["reader", "writer"] });
-  auth = await startAuth({ path, port: 0, adminPort: 0, policyPath, log });
+  auth = await startAuth({ path, port: 0, grpcPort: 0, adminPort: 0, policyPath, log });
 });
 after(async () => {
   await auth.close();

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { withDefaults } from "../base/with-defaults.ts";
 import { createAdminServer } from "./admin-server.ts";
 import { createCheckServer } from "./check-server.ts";
+import { createGrpcCheckServer } from "./grpc-check-server.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
 import { authMetrics } from "./metrics.ts";
 import type { CheckCounts } from "./metrics.ts";
@@ -21,11 +22,16 @@ import { TokenReader } from "./token-reader.ts";
 export interface RunningAuth {
   /** Where proxies ask. */
   readonly url: string;
+  /** Where proxies ask over gRPC, "host:port". */
+  readonly grpcAddress: string;
   /** Where health and metrics are. */
   readonly adminUrl: string;
   /** Answers what is in flight, then ends. */
   close(): Promise<void>;
 }
+
+/** How long checks in flight may take when the service ends, in milliseconds. */
+const DRAIN = 1000;
 
 /** Starts the auth service; it accepts checks once the tokens are known. Throws an Error that says what to do. */
 export async function startAuth(given: AuthOptions): Promise<RunningAuth> {
@@ -52,27 +58,38 @@ export async function startAuth(given: AuthOptions): Promise<RunningAuth> {
     );
     const counts: CheckCounts = { allowed: 0, missing: 0, invalid: 0, forbidden: 0, unavailable: 0 };
     const authority = { tokens, jwt, clock, policy: () => policyFile?.policy ?? defaultPolicy };
-    const { pathPrefix, realm, traceSampled } = options;
+    const { host, pathPrefix, realm, traceSampled } = options;
+    const answers = { realm, traceSampled, counts, log };
     let ready = false;
-    const check = createCheckServer(authority, { pathPrefix, realm, traceSampled, counts, log });
+    const check = createCheckServer(authority, { ...answers, pathPrefix });
+    const grpc = createGrpcCheckServer(authority, answers);
     const admin = createAdminServer(authMetrics({ counts, tokens, reader, jwt, policyFile }), {
       isReady: () => ready,
       restartReader: () => reader.kill(),
     });
-    const url = await listen(check, options.host, options.port);
+    const url = await listen(check, host, options.port);
     stops.push(() => closeServer(check));
-    const adminUrl = await listen(admin, options.host, options.adminPort);
+    const grpcAddress = `${bracketed(host)}:${await grpc.listen(host, options.grpcPort)}`;
+    stops.push(() => grpc.drain(0, DRAIN));
+    const adminUrl = await listen(admin, host, options.adminPort);
     stops.push(
       () => closeServer(admin),
       () => (ready = false),
     );
     ready = true;
     log.info(
-      { url, adminUrl, tokens: tokens.size, jwt: options.jwt?.issuer, policy: options.policyPath },
+      {
+        url,
+        grpcAddress,
+        adminUrl,
+        tokens: tokens.size,
+        jwt: options.jwt?.issuer,
+        policy: options.policyPath,
+      },
       "auth is ready",
     );
     let closing: Promise<void> | undefined;
-    return { url, adminUrl, close: () => (closing ??= stop()) };
+    return { url, grpcAddress, adminUrl, close: () => (closing ??= stop()) };
   } catch (error) {
     await stop();
     throw error;
@@ -104,7 +121,7 @@ async function startJwt(
 }
 
 async function listen(server: Server, host: string, port: number): Promise<string> {
-  const shown = host.includes(":") ? `[${host}]` : host;
+  const shown = bracketed(host);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       reject(new Error(`Cannot listen on ${shown}:${port}: ${error.message}`, { cause: error }));
@@ -114,9 +131,13 @@ async function listen(server: Server, host: string, port: number): Promise<strin
   return `http://${shown}:${(server.address() as AddressInfo).port}`;
 }
 
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const insist = setTimeout(() => server.closeAllConnections(), 1000);
+  const insist = setTimeout(() => server.closeAllConnections(), DRAIN);
   await closed;
   clearTimeout(insist);
 }

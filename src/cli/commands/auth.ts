@@ -6,6 +6,7 @@ interface ServeOptions {
   host: string;
   port: number;
   adminPort: number;
+  grpcPort: number;
   pathPrefix: string;
   policy?: string;
   jwks?: string;
@@ -30,6 +31,7 @@ export const authCommand: CliCommand = {
       .option(...DB)
       .option("--host <address>", "address to listen on", "127.0.0.1")
       .option("--port <port>", "port that proxies ask (ext_authz over HTTP)", parsePort, 9191)
+      .option("--grpc-port <port>", "port that proxies ask over gRPC", parsePort, 9193)
       .option("--admin-port <port>", "port of health and metrics", parsePort, 9192)
       .option("--path-prefix <prefix>", "what ext_authz's path_prefix puts before the path", "")
       .option("--policy <file>", "YAML rules by path, method, roles and users; reloaded when it changes")

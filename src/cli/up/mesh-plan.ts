@@ -92,7 +92,18 @@ export class MeshPlan {
     const { auth, authAdmin } = this.places;
     const policy =
       this.options.config.auth.rules.length > 0 ? ["--policy", join(this.#run, "auth-policy.yaml")] : [];
-    return weft("auth", "--db", this.authDb, "--port", auth, "--admin-port", authAdmin, ...policy);
+    return weft(
+      "auth",
+      "--db",
+      this.authDb,
+      "--port",
+      auth,
+      "--grpc-port",
+      0,
+      "--admin-port",
+      authAdmin,
+      ...policy,
+    );
   }
 
   controlCommand(): string[] {
