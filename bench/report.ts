@@ -13,6 +13,8 @@ export interface BarResult {
   value: number | undefined;
 }
 
+/** What costs are compared with, if it takes part. */
+const OTHERS = ["envoy", "haproxy", "base"];
 const HEAD = [
   "scenario",
   "proxy",
@@ -24,15 +26,15 @@ const HEAD = [
   "p99.9 us",
   "RSS MB",
   "errors",
-  "/envoy",
-  "/haproxy",
-  "bar",
 ];
 
-/** All scenarios in one table, costs as ratios to those of Envoy and HAProxy, and whether Weft's bars are met. */
+/** All scenarios in one table, costs also as ratios to those of others, and whether Weft's bars are met. */
 export function table(results: readonly ScenarioResult[]): string {
-  const rows = results.flatMap((result) => result.cases.map((each) => row(result, each)));
-  return align([HEAD, ...rows]);
+  const others = OTHERS.filter((other) =>
+    results.some(({ cases }) => cases.some(({ proxy }) => proxy === other)),
+  );
+  const rows = results.flatMap((result) => result.cases.map((each) => row(result, each, others)));
+  return align([[...HEAD, ...others.map((other) => `/${other}`), "bar"], ...rows]);
 }
 
 export function barResults({ scenario, cases }: ScenarioResult): BarResult[] {
@@ -44,7 +46,11 @@ export function barResults({ scenario, cases }: ScenarioResult): BarResult[] {
   });
 }
 
-function row(result: ScenarioResult, { proxy, variant, median }: CaseResult): string[] {
+function row(
+  result: ScenarioResult,
+  { proxy, variant, median }: CaseResult,
+  others: readonly string[],
+): string[] {
   const ratio = (other: string): string => {
     const against = find(result.cases, other, variant);
     return against === undefined ? "-" : (median.cost / against.median.cost).toFixed(2);
@@ -60,8 +66,7 @@ function row(result: ScenarioResult, { proxy, variant, median }: CaseResult): st
     whole(median.p999),
     whole(median.residentBytes === undefined ? undefined : median.residentBytes / 1e6),
     whole(median.errors),
-    ratio("envoy"),
-    ratio("haproxy"),
+    ...others.map(ratio),
     proxy === "weft" ? verdicts(result, variant) : "",
   ];
 }

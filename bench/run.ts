@@ -1,5 +1,5 @@
 // Compares what work costs on Weft, Envoy, HAProxy and nginx, and says which of the performance bars are met.
-// Usage: npm run bench [-- SCENARIO...] [--rounds 3] [--seconds 4] [--only weft,envoy] [--profile]
+// Usage: npm run bench [-- SCENARIO...] [--rounds 3] [--seconds 4] [--only weft,envoy] [--base DIR] [--profile]
 // The proxy has core 0 for itself, upstream and load share core 1. docs/benchmarks.md tells how to read the table.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import type { Site } from "./proxies/contender.ts";
 import { startUpstream } from "./proxies/upstream.ts";
 import { barResults, table, type ScenarioResult } from "./report.ts";
 import { runScenario } from "./run-scenario.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Case, Scenario } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 
 const PROXY_CORE = 0;
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "4" },
     rounds: { type: "string", default: "3" },
     only: { type: "string", default: "weft,envoy,haproxy,nginx" },
+    base: { type: "string" },
     profile: { type: "boolean", default: false },
   },
   allowPositionals: true,
@@ -47,6 +48,7 @@ const site: Site = {
   folder,
   core: PROXY_CORE,
   tls: writeCertificate(),
+  base: values.base === undefined ? "" : join(values.base, "bin/weft.js"),
   nodeArgs: values.profile ? ["--cpu-prof", `--cpu-prof-dir=${resultsFolder}`] : [],
 };
 
@@ -82,8 +84,12 @@ function chosen(names: readonly string[], proxies: readonly string[]): Scenario[
     fail(`Cannot run "${unknown}": the scenarios are ${SCENARIOS.map(({ name }) => name).join(", ")}`);
   return SCENARIOS.filter(({ name }) => names.length === 0 || names.includes(name)).map((scenario) => ({
     ...scenario,
-    cases: scenario.cases.filter(({ proxy }) => proxies.includes(proxy)),
+    cases: scenario.cases.filter(({ proxy }) => proxies.includes(proxy)).flatMap(withBase),
   }));
+}
+
+function withBase(each: Case): Case[] {
+  return each.proxy === "weft" && values.base !== undefined ? [each, { ...each, proxy: "base" }] : [each];
 }
 
 function writeCertificate(): Site["tls"] {

@@ -23,6 +23,8 @@ export interface Site {
   folder: string;
   /** Certificate chain and key in PEM, apart and together. */
   tls: { cert: string; key: string; both: string };
+  /** The launcher of "base"; "" without one. */
+  base: string;
   /** Flags of Node for Weft, as those of a profiler. */
   nodeArgs: readonly string[];
 }

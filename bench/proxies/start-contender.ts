@@ -33,16 +33,21 @@ function start(name: ProxyName, work: Work, site: Site): Promise<Omit<Contender,
 }
 
 async function envoyLike(
-  name: "weft" | "envoy",
+  name: "weft" | "base" | "envoy",
   work: Work,
   site: Site,
 ): Promise<Omit<Contender, "name" | "startMs">> {
   const clusterFile = join(site.folder, "clusters.json");
   if (work.watchesClusters) writeFileSync(clusterFile, clusterFileContent(0, "1s"));
-  const proxy = await startProxy(name, envoyBootstrap(name, work, site, clusterFile), {
-    prefix: pinned(site.core),
-    nodeArgs: site.nodeArgs,
-  });
+  const proxy = await startProxy(
+    name === "base" ? "weft" : name,
+    envoyBootstrap(name, work, site, clusterFile),
+    {
+      prefix: pinned(site.core),
+      ...(name === "base" && { program: site.base }),
+      nodeArgs: site.nodeArgs,
+    },
+  );
   const port = proxy.ports.get("bench");
   if (port === undefined) throw new Error(`${name} has no listener "bench"`);
   const stop = async (): Promise<void> => void (await proxy.stop(STOP_MS));

@@ -1,4 +1,5 @@
-export type ProxyName = "weft" | "envoy" | "haproxy" | "nginx";
+/** "base" is Weft from another checkout, to compare changes with. */
+export type ProxyName = "weft" | "base" | "envoy" | "haproxy" | "nginx";
 
 export const ALL: readonly ProxyName[] = ["weft", "envoy", "haproxy", "nginx"];
 

@@ -12,6 +12,7 @@ import { healthCheck } from "./http/health-check.ts";
 import { localRatelimit } from "./http/local-ratelimit.ts";
 import { rbac } from "./http/rbac.ts";
 import { extAuthz } from "./http/ext-authz.ts";
+import { tcpProxy } from "./network/tcp-proxy.ts";
 import { tlsInspector } from "./listener/tls-inspector.ts";
 import { transportSockets } from "./transport-socket/index.ts";
 import { operators } from "./operator/index.ts";
@@ -30,7 +31,7 @@ export const extensions: Extensions = {
     localRatelimit,
     rbac,
   ],
-  network: [],
+  network: [tcpProxy],
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,

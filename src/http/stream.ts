@@ -98,7 +98,10 @@ export interface ByteSink {
    * Returns false above the high watermark.
    */
   writeBytes(bytes: Buffer): boolean;
-  /** Asks for one `writer.flush()` before this turn's write. Without it a codec writes at the end of each call. */
+  /**
+   * Asks for one `writer.flush()` before the next write, which may wait until the event loop has read from other
+   * connections. Without it a codec writes at the end of each call.
+   */
   atTurnEnd?(writer: TurnWriter): void;
   /** Runs `work` when this turn's callers have returned and its bytes are written. Without it a codec goes on at once. */
   afterTurn?(work: Deferred): void;

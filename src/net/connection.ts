@@ -164,8 +164,8 @@ export class Connection implements ByteSink, Flushable {
 
   atTurnEnd(writer: TurnWriter): void {
     if (this.#closed || this.#ended) return;
+    if (this.#writer === null) this.#context.turn.gather(this);
     this.#writer = writer;
-    this.#mark();
   }
 
   afterTurn(work: Deferred): void {
@@ -176,6 +176,7 @@ export class Connection implements ByteSink, Flushable {
   flush(): void {
     const writer = this.#writer;
     if (writer !== null) {
+      this.#dirty = true;
       this.#writer = null;
       writer.flush();
     }
@@ -237,6 +238,12 @@ export class Connection implements ByteSink, Flushable {
   destroy(): void {
     this.#ended = true;
     this.socket.destroy();
+  }
+
+  /** Closes at once, and with a TCP RST if bytes were received that nobody took: as the system does with unread bytes. */
+  discard(): void {
+    if (this.socket.readableLength > 0) this.reset();
+    else this.destroy();
   }
 
   /** Closes at once with a TCP RST. */

@@ -36,6 +36,21 @@ test("WriteTurn handles work from outside a turn by an immediate", async () => {
   assert.deepEqual(events, ["flush x", "run a"]);
 });
 
+test("WriteTurn lets gathered connections wait for other turns", async () => {
+  const { events, flushable } = recorder();
+  const turn = new WriteTurn();
+  turn.begin();
+  turn.gather(flushable("shared"));
+  turn.add(flushable("x"));
+  turn.end();
+  turn.begin();
+  turn.add(flushable("y"));
+  turn.end();
+  assert.deepEqual(events, ["flush x", "flush y"]);
+  await immediate();
+  assert.deepEqual(events, ["flush x", "flush y", "flush shared"]);
+});
+
 test("TurnClock stands still within a turn and moves between turns", () => {
   const turn = new WriteTurn();
   const clock = new TurnClock(turn);

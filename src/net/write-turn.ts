@@ -6,9 +6,10 @@ export interface Flushable {
 }
 
 /**
- * One turn of the event loop on a thread: collects the connections that were written to, so that each gets one write,
- * and work that must wait until the stack is empty. Whoever reads bytes calls `begin()` before and `end()` after it
- * handles them; writes from elsewhere (timers, promises) are flushed by an immediate.
+ * Collects the connections of a thread that were written to, so that each gets one write, and work that must wait until
+ * the stack is empty. Whoever reads bytes calls `begin()` before and `end()` after it handles them, which is a turn;
+ * writes from elsewhere (timers, promises) are flushed by an immediate. So are those of connections that many streams
+ * share, since the reads of one round of the event loop often belong to several of their streams.
  */
 export class WriteTurn {
   // Two lists each, one filled while the other is worked off, with counts of their own: setting an array's length is a
@@ -16,6 +17,7 @@ export class WriteTurn {
   #dirty: (Flushable | undefined)[] = [];
   #flushing: (Flushable | undefined)[] = [];
   #dirtyCount = 0;
+  #gathered: Flushable[] = [];
   #deferred: (Deferred | undefined)[] = [];
   #running: (Deferred | undefined)[] = [];
   #deferredCount = 0;
@@ -24,7 +26,9 @@ export class WriteTurn {
   #time = 0;
   readonly #flushLater = (): void => {
     this.#scheduled = false;
-    this.#finish();
+    this.begin();
+    this.#flushGathered();
+    this.end();
   };
 
   /** Monotonic milliseconds; the same all through a turn, so that a request does not ask the system ten times. */
@@ -36,13 +40,19 @@ export class WriteTurn {
 
   add(connection: Flushable): void {
     this.#dirty[this.#dirtyCount++] = connection;
+    if (this.#inside === 0) this.#schedule();
+  }
+
+  /** Like `add`, but waits until all that can be read now has been. */
+  gather(connection: Flushable): void {
+    this.#gathered.push(connection);
     this.#schedule();
   }
 
   /** Runs `work` after the writes of this turn. */
   defer(work: Deferred): void {
     this.#deferred[this.#deferredCount++] = work;
-    this.#schedule();
+    if (this.#inside === 0) this.#schedule();
   }
 
   begin(): void {
@@ -54,7 +64,7 @@ export class WriteTurn {
   }
 
   #schedule(): void {
-    if (this.#inside > 0 || this.#scheduled) return;
+    if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#flushLater);
   }
@@ -67,6 +77,14 @@ export class WriteTurn {
       this.#runDeferred();
     } while (this.#dirtyCount > 0);
     this.#inside--;
+  }
+
+  /** What is gathered meanwhile has its turn in the next round. */
+  #flushGathered(): void {
+    const batch = this.#gathered;
+    if (batch.length === 0) return;
+    this.#gathered = [];
+    for (const connection of batch) connection.flush();
   }
 
   #flushAll(): void {

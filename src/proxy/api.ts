@@ -6,6 +6,7 @@ import type { GrpcClient } from "../grpc/client.ts";
 import type { AsyncRequests, AsyncStreams } from "../http/async-stream.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CodecStream, ResetReason } from "../http/stream.ts";
+import type { Connection, ConnectionHandler } from "../net/connection.ts";
 import type { NetContext } from "../net/net-context.ts";
 import type { TlsInfo } from "../net/tls/tls-info.ts";
 import type { Ledger } from "../proto/ledger.ts";
@@ -264,8 +265,8 @@ export interface Cluster {
   /** A host by the cluster's policy; undefined when none is fit ("no healthy upstream"). */
   pick(context: PickContext): Host | undefined;
   /** Circuit breakers: true and counted, or false when full. `release` takes back what was granted. */
-  tryAcquire(resource: "requests" | "retries", priority: RoutingPriority): boolean;
-  release(resource: "requests" | "retries", priority: RoutingPriority): void;
+  tryAcquire(resource: LimitedResource, priority: RoutingPriority): boolean;
+  release(resource: LimitedResource, priority: RoutingPriority): void;
   /**
    * Takes a stream on a connection to `host`, from the pool or a new one. Calls back at once or later. Breakers for
    * pending requests and connections are applied here.
@@ -277,12 +278,40 @@ export interface Cluster {
     /** Head of the request, from which clusters with auto_sni take the server name. */
     headers?: HeaderMap,
   ): PoolRequest;
+  /**
+   * Opens a connection to `host` for bytes of any kind. The caller has acquired a connection of default priority, which
+   * is released when the connection ends or fails. Calls back once, at once or later.
+   */
+  connect(host: Host, callbacks: ConnectCallbacks): PoolRequest;
 }
+
+/** What a caller itself takes of the circuit breakers; the rest is applied where streams are opened. */
+export type LimitedResource = "connections" | "requests" | "retries";
 
 export interface PoolCallbacks {
   /** The stream's handler is set by the receiver before it returns. */
   onPoolReady(stream: CodecStream, connection: UpstreamConnectionInfo): void;
   onPoolFailure(reason: "overflow" | "connection-failure" | "connection-timeout", detail: string): void;
+}
+
+export interface ConnectCallbacks extends Pick<PoolCallbacks, "onPoolFailure"> {
+  /** The connection stands; its handler is set by the receiver before it returns. */
+  onConnected(connection: UpstreamConnection): void;
+}
+
+/** A connection to a host that one owner has for itself. */
+export interface UpstreamConnection extends UpstreamConnectionInfo {
+  /** For pausing and looking; writing and ending is counted here. */
+  readonly connection: Connection;
+  handler: ConnectionHandler;
+  /** See Connection.writeBytes. */
+  write(bytes: Buffer): boolean;
+  /** Half-closes after what is queued. */
+  end(): void;
+  /** Closes after what is queued. */
+  close(): void;
+  /** Closes at once with a TCP RST. */
+  reset(): void;
 }
 
 export interface PoolRequest {

@@ -32,13 +32,17 @@ export const ResponseFlag = {
   DropOverload: 1 << 27,
   DownstreamRemoteReset: 1 << 28,
   UnconditionalDropOverload: 1 << 29,
+  /** The same as UpstreamRetryLimitExceeded, as a TCP proxy sets it: after what made it give up. */
+  ConnectAttemptsExceeded: 1 << 30,
 } as const;
 
 const SHORT: readonly string[] = [
   "URX", "UO", "LH", "UH", "UT", "LR", "UR", "UF", "UC", "NR", "DI", "FI", "RL", "UAEX",
-  "RLSE", "DC", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO",
+  "RLSE", "DC", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO", "URX",
 ]; // prettier-ignore
-const LONG: readonly string[] = Object.keys(ResponseFlag);
+const LONG: readonly string[] = Object.keys(ResponseFlag).map((name) =>
+  name === "ConnectAttemptsExceeded" ? "UpstreamRetryLimitExceeded" : name,
+);
 
 /** Short names joined by ",", or "-" when no flag is set. */
 export function formatResponseFlags(flags: number): string {

@@ -6,6 +6,7 @@ export interface ConnectionInfo {
   readonly id: number;
   /** Address of the client, "ip:port": what a PROXY header says, or else the peer's. */
   readonly remoteAddress: string;
+  /** "" on pipes, whose clients have the pipe's path as their address. */
   readonly remoteIp: string;
   /** Address of the peer as the socket shows it, "ip:port". */
   readonly directRemoteAddress: string;
@@ -37,6 +38,8 @@ export interface ConnectionInfo {
  */
 export class StreamInfo {
   connection!: ConnectionInfo;
+  /** %ACCESS_LOG_TYPE%: at what moment of the exchange a line is written. */
+  logType = "DownstreamEnd";
   /** Wall clock at the start, milliseconds since the Unix epoch. */
   startWall = 0;
   start = 0;

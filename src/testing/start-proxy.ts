@@ -35,6 +35,8 @@ export interface StartOptions {
   prefix?: readonly string[];
   /** Flags of Node for our own proxy. */
   nodeArgs?: readonly string[];
+  /** Path of the program, or of our launcher, if it is not the usual one. */
+  program?: string;
 }
 
 /**
@@ -59,7 +61,7 @@ export async function startProxy(
     "--admin-address-path",
   ];
   args.push(adminFile, "--file-flush-interval-msec", "50", "-l", "warning", ...(options.args ?? []));
-  const [command, ...rest] = [...(options.prefix ?? []), ...proxyCommand(kind, options.nodeArgs), ...args];
+  const [command, ...rest] = [...(options.prefix ?? []), ...proxyCommand(kind, options), ...args];
   const child = new ManagedProcess(command!, rest);
   try {
     const admin = await waitUntil(
@@ -90,8 +92,8 @@ export async function validateBootstrap(
   return { code, output: outputOf(child) };
 }
 
-function proxyCommand(kind: ProxyKind, nodeArgs: readonly string[] = []): string[] {
-  const path = findPeer(kind);
+function proxyCommand(kind: ProxyKind, { nodeArgs = [], program }: StartOptions = {}): string[] {
+  const path = program ?? findPeer(kind);
   if (path === undefined) throw new Error(`Cannot find ${kind}: run "node tools/install-peers.ts"`);
   return kind === "envoy" ? [path] : [process.execPath, ...nodeArgs, path, "proxy"];
 }

@@ -133,8 +133,8 @@ const schema = z.strictObject({
   expect: z.strictObject({
     /** Statuses of all final responses, connection by connection. */
     status: z.union([z.number(), z.array(z.number())]).optional(),
-    /** Fate of every connection. */
-    fate: z.enum(["open", "eof", "reset"]).optional(),
+    /** Fate of every connection; one with HTTP/2 is open or ended. */
+    fate: z.enum(["open", "eof", "reset", "ended"]).optional(),
     /** Texts that must be somewhere in the record. */
     contains: z.array(z.string()).default([]),
     /** Takes the place of `contains` for our own words, where they are meant to be clearer than Envoy's. */
@@ -167,6 +167,8 @@ const schema = z.strictObject({
       fate: z.boolean().default(true),
       /** HTTP/2: every frame in its order, in place of what came on each stream. */
       frames: z.boolean().default(false),
+      /** HTTP/2: GOAWAYs with an error, too. Ours come always, Envoy's at times (docs/parity.md). */
+      goaway: z.boolean().default(false),
       /** Sort header lines before comparing. */
       unordered: z.boolean().default(false),
       /** Sort all lines: for what may come in any order, as answers of hosts picked from a random start. */

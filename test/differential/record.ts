@@ -140,12 +140,14 @@ function h2Lines(entry: Case, { streams, goaways, frames }: H2Transcript): strin
     ...bodyLines(body),
     ...trailers.map((line) => `trailer ${line}`),
   ]);
-  return [...lines, ...goaways.map((line) => `-- ${line}`)].map(visible);
+  const compared = goaways.filter((line) => entry.compare.goaway || line.startsWith("GOAWAY NO_ERROR"));
+  return [...lines, ...compared.map((line) => `-- ${line}`)].map(visible);
 }
 
 function headerLines(entry: Case, all: readonly string[]): string[] {
   const lines = all.filter((line) => !entry.compare.ignore.includes(nameOf(line)));
-  return entry.compare.unordered ? lines.sort() : lines;
+  if (entry.compare.unordered) lines.sort();
+  return lines.map((line) => (line.length > 600 ? `${line.slice(0, 60)}… (${line.length})` : line));
 }
 
 function nameOf(line: string): string {

@@ -7,14 +7,20 @@ export const connectionOperators: readonly OperatorDef[] = [
   plain("REQUESTED_SERVER_NAME", (info) => orAbsent(info.connection.requestedServerName)),
   plain("FILTER_CHAIN_NAME", (info) => orAbsent(info.connection.filterChainName)),
   plain("DOWNSTREAM_REMOTE_ADDRESS", (info) => orAbsent(info.downstreamRemoteAddress)),
-  plain("DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", (info) => orAbsent(info.downstreamRemoteIp)),
+  plain("DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", (info) =>
+    orAbsent(info.downstreamRemoteIp || info.downstreamRemoteAddress),
+  ),
   plain("DOWNSTREAM_REMOTE_PORT", (info) => portOf(info.downstreamRemoteAddress)),
   plain("DOWNSTREAM_DIRECT_REMOTE_ADDRESS", (info) => orAbsent(info.connection.directRemoteAddress)),
-  plain("DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", (info) => orAbsent(info.connection.directRemoteIp)),
+  plain("DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", (info) =>
+    orAbsent(info.connection.directRemoteIp || info.connection.directRemoteAddress),
+  ),
   plain("DOWNSTREAM_DIRECT_REMOTE_PORT", (info) => portOf(info.connection.directRemoteAddress)),
   plain("DOWNSTREAM_LOCAL_ADDRESS", (info) => orAbsent(info.connection.localAddress)),
-  plain("DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", (info) => orAbsent(info.connection.localIp)),
-  plain("DOWNSTREAM_LOCAL_PORT", (info) => info.connection.localPort),
+  plain("DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", (info) =>
+    orAbsent(info.connection.localIp || info.connection.localAddress),
+  ),
+  plain("DOWNSTREAM_LOCAL_PORT", (info) => portOf(info.connection.localAddress)),
   plain("DOWNSTREAM_DIRECT_LOCAL_ADDRESS", (info) => orAbsent(info.connection.directLocalAddress)),
   plain("DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT", (info) =>
     orAbsent(ipOf(info.connection.directLocalAddress)),
@@ -24,7 +30,7 @@ export const connectionOperators: readonly OperatorDef[] = [
   plain("UPSTREAM_HOST", (info) => orAbsent(info.upstreamHost)),
   plain("UPSTREAM_HOST_NAME", (info) => orAbsent(info.upstreamHostName || info.upstreamHost)),
   plain("UPSTREAM_HOST_NAME_WITHOUT_PORT", (info) =>
-    orAbsent(info.upstreamHostName.replace(/:\d+$/, "") || ipOf(info.upstreamHost)),
+    orAbsent((info.upstreamHostName || info.upstreamHost).replace(/:\d+$/, "")),
   ),
   plain("UPSTREAM_CLUSTER", (info) => orAbsent(info.upstreamCluster)),
   plain("UPSTREAM_CLUSTER_RAW", (info) => orAbsent(info.upstreamCluster)),
@@ -41,7 +47,9 @@ export const connectionOperators: readonly OperatorDef[] = [
   plain("UPSTREAM_WIRE_BYTES_RECEIVED", (info) => info.upstreamWireBytesReceived),
 ];
 
-function portOf(address: string): number | undefined {
+/** The port; paths of pipes have an empty one. */
+function portOf(address: string): number | "" | undefined {
+  if (address.startsWith("/") || address.startsWith("@")) return "";
   const colon = address.lastIndexOf(":");
   return colon < 0 ? undefined : Number(address.slice(colon + 1));
 }

@@ -17,7 +17,7 @@ export const streamOperators: readonly OperatorDef[] = [
   plain("VIRTUAL_HOST_NAME", (info) => orAbsent(info.virtualHostName)),
   plain("VIRTUAL_CLUSTER_NAME", () => undefined),
   plain("LOCAL_REPLY_BODY", (info) => info.localReplyBody),
-  plain("ACCESS_LOG_TYPE", () => "DownstreamEnd"),
+  plain("ACCESS_LOG_TYPE", (info) => info.logType),
 ];
 
 /** White space would break columns of text logs, so it prints as "_" unless ALLOW_WHITESPACES is asked for. */

@@ -4,7 +4,7 @@
 export const NAME_BYTE = new Uint8Array(256);
 /** 1: may stand in a field value. */
 export const VALUE_BYTE = new Uint8Array(256);
-/** 1: may stand in an authority (RFC 3986 section 3.2). */
+/** 1: may stand in an authority, which has no userinfo (RFC 9113 section 8.3.1). */
 export const AUTHORITY_CHAR = new Uint8Array(256);
 /** 1: may stand in a method. */
 export const TOKEN_CHAR = new Uint8Array(256);
@@ -14,5 +14,5 @@ for (let c = 0; c < 256; c++) {
   if (/[a-z0-9!#$%&'*+\-.^_`|~]/.test(char)) NAME_BYTE[c] = TOKEN_CHAR[c] = 1;
   if (/[A-Z]/.test(char)) TOKEN_CHAR[c] = 1;
   if ((c >= 32 && c !== 127) || c === 9) VALUE_BYTE[c] = 1;
-  if (/[A-Za-z0-9\-._~!$&'()*+,;=:@[\]%]/.test(char)) AUTHORITY_CHAR[c] = 1;
+  if (/[A-Za-z0-9\-._~!$&'()*+,;=:[\]%]/.test(char)) AUTHORITY_CHAR[c] = 1;
 }

@@ -96,7 +96,8 @@ describe("H2ClientCodec", () => {
       [
         "headers 200 content-length: 5 END",
         "headers 304 content-length: 5 END",
-        "reset protocol-error http2.remote_reset",
+        "reset protocol-error http2.violation.of.messaging.rule",
+        "unusable protocol-error",
       ],
     );
   });
@@ -180,7 +181,7 @@ describe("H2ClientCodec", () => {
     assert.deepEqual(
       play.events().filter((line) => line !== "idle"),
       [
-        "reset remote-reset-no-error http2.remote_reset",
+        "reset remote-reset http2.remote_reset",
         "reset remote-refused-stream-reset http2.remote_refuse",
         "reset remote-reset http2.remote_reset",
         "reset connect-error http2.remote_reset",
@@ -212,7 +213,7 @@ describe("H2ClientCodec", () => {
     play.send(headers(1, OK, 0), frame("DATA", END_STREAM, 1, "in"));
     stream.data(Buffer.from("out"), true);
     assert.deepEqual(play.events(), [
-      "headers 101 connection: upgrade|upgrade: websocket",
+      "headers 101 upgrade: websocket|connection: upgrade",
       "data in END",
       "idle",
     ]);

@@ -2,7 +2,7 @@ import { systemClock, type Clock } from "../../base/clock.ts";
 import type { TimerWheel } from "../../base/timer-wheel.ts";
 import type { HeaderMap } from "../header-map.ts";
 import { knownHeaderId } from "../header-name.ts";
-import type { ByteSink, ClientCodec, ClientCodecHandler, StreamHandler } from "../stream.ts";
+import type { ByteSink, ClientCodec, ClientCodecHandler, ResetReason, StreamHandler } from "../stream.ts";
 import { hasToken } from "../h1/has-token.ts";
 import { H2Connection, type ConnectionSide } from "./connection.ts";
 import { INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, STREAM_CLOSED, type ErrorCode } from "./error-code.ts";
@@ -159,7 +159,9 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     else if (!stream.isTunnel) connection.abort(stream, NO_ERROR);
   }
 
-  onStreamOver(): void {
+  onLocalReset(): void {}
+
+  onStreamOver(_stream: H2Stream, _faulty: boolean, _reason: ResetReason | undefined): void {
     if (this.#over || this.#connection.stopped) return;
     if (!this.#goingAway && this.#nextId <= MAX_STREAM_ID) this.#handler.onIdle();
     else if (this.#connection.activeStreams === 0) {
@@ -190,10 +192,8 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     const isOdd = isInterim && (endStream || status === 101);
     if (fault !== NO_FAULT || isShort || isOdd) {
       map.release();
-      if (fault === NO_FAULT && isOdd) return connection.malformed(stream, VIOLATION);
-      if (fault === MALFORMED) connection.malformed(stream, detail);
-      else if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
-      else connection.wrongLength(stream);
+      if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+      else connection.malformed(stream, fault === MALFORMED ? detail : VIOLATION);
       return;
     }
     if (isInterim) {
@@ -205,8 +205,8 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     stream.expected = stream.isHead || status === 304 ? 0 : stream.isTunnel ? -1 : contentLength;
     if (stream.upgrade !== "" && status === 200) {
       map.status = 101;
-      map.setId(CONNECTION, "upgrade");
       map.setId(UPGRADE, stream.upgrade);
+      map.setId(CONNECTION, "upgrade");
     }
     if (endStream) {
       stream.state |= REMOTE_CLOSED;

@@ -57,8 +57,10 @@ export interface ConnectionSide {
   onLocalEnd(stream: H2Stream): void;
   /** The handler has had the end of the peer's message. */
   onInboundEnd(stream: H2Stream): void;
-  /** A stream has left the table; `faulty` if the peer reset it or made us reset it. */
-  onStreamOver(stream: H2Stream, faulty: boolean): void;
+  /** A stream is about to be reset by its handler. */
+  onLocalReset(): void;
+  /** A stream has left the table, in good order or for a reason; `faulty` if the peer reset it or made us reset it. */
+  onStreamOver(stream: H2Stream, faulty: boolean, reason: ResetReason | undefined): void;
   /** Long bodies come in, from now on or not any more. */
   onLongBodies(on: boolean): void;
   /** The connection failed: GOAWAY is written, the streams know. */
@@ -183,7 +185,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       this.#giveConnectionCredit();
     }
     if (reason !== undefined) stream.handler.onReset(reason, detail);
-    this.#side.onStreamOver(stream, faulty);
+    this.#side.onStreamOver(stream, faulty, reason);
   }
 
   /** Resets a stream: tells the peer and, with a reason, the handler, since then it is the peer's doing. */
@@ -246,7 +248,6 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     }
     map.release();
     if (fault === UNWANTED) this.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
-    else if (fault === NO_FAULT && endStream) this.wrongLength(stream);
     else this.malformed(stream, detail === "" ? VIOLATION : detail);
   }
 
@@ -433,6 +434,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 
   sendReset(stream: H2Stream, reason: ResetReason): void {
     this.enter();
+    this.#side.onLocalReset();
     this.abort(stream, codeOfReset(reason));
     this.leave();
   }

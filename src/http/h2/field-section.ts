@@ -76,6 +76,8 @@ class FieldSection implements FieldReceiver {
   #count = 0;
   #regular = false;
   #host = "";
+  /** Crumbs that have been joined. */
+  #cookie = "";
   /** The one judged last: repeats are one string. */
   #goodAuthority = "";
   /** Pseudo fields seen, a bit each. */
@@ -90,7 +92,7 @@ class FieldSection implements FieldReceiver {
     this.#options = options;
     this.#bytes = this.#count = this.#pseudo = 0;
     this.#regular = false;
-    this.#host = "";
+    this.#host = this.#cookie = "";
   }
 
   field(code: FieldCode, name: string, value: string): void {
@@ -114,6 +116,7 @@ class FieldSection implements FieldReceiver {
   /** To be called after the last field. */
   end(): void {
     if (this.fault !== NO_FAULT) return;
+    if (this.#cookie !== "") this.map.addId(COOKIE, this.#cookie);
     if (this.#kind === REQUEST) this.#endRequest();
     else if (this.#kind === RESPONSE && this.map.status === 0) this.#fail(MALFORMED, VIOLATION);
   }
@@ -125,7 +128,7 @@ class FieldSection implements FieldReceiver {
     if (map.authority === "") return this.#fail(MALFORMED, VIOLATION);
     const { method, authority } = map;
     if (method !== "GET" && method !== "POST" && (method === "" || !consistsOf(TOKEN_CHAR, method)))
-      return this.#fail(MALFORMED, VIOLATION);
+      return this.#fail(MALFORMED, method === "" ? VIOLATION : INVALID_FIELD);
     if (authority !== this.#goodAuthority) {
       if (!consistsOf(AUTHORITY_CHAR, authority)) return this.#fail(MALFORMED, INVALID_FIELD);
       this.#goodAuthority = authority;
@@ -134,12 +137,14 @@ class FieldSection implements FieldReceiver {
     const located = (seen & bit(PATH)) !== 0 && (seen & bit(SCHEME)) !== 0;
     if (method === "CONNECT") {
       const extended = (seen & bit(PROTOCOL)) !== 0;
-      if (extended ? !located || !this.#options.allowConnect : (seen & (bit(PATH) | bit(SCHEME))) !== 0)
+      if (extended ? !located : (seen & (bit(PATH) | bit(SCHEME))) !== 0)
         return this.#fail(MALFORMED, VIOLATION);
       return;
     }
     if (!located || (seen & bit(PROTOCOL)) !== 0 || map.scheme === "")
       return this.#fail(MALFORMED, VIOLATION);
+    // Other control characters may stand in no value.
+    if (map.path.includes(" ") || map.path.includes("\t")) return this.#fail(MALFORMED, INVALID_FIELD);
     const first = map.path.charCodeAt(0);
     if (first === SLASH || (map.path === "*" && map.method === "OPTIONS")) return;
     // Other schemes may have paths of other forms.
@@ -152,10 +157,11 @@ class FieldSection implements FieldReceiver {
     const map = this.map;
     switch (code) {
       case COOKIE:
-        // Section 8.2.3: crumbs become one field again.
-        return map.appendId(COOKIE, value, "; ");
+        // Section 8.2.3: crumbs become one field again, which comes last, as in Envoy.
+        this.#cookie = this.#cookie === "" ? value : `${this.#cookie}; ${value}`;
+        return;
       case HOST:
-        if (this.#host !== "" && this.#host !== value) return this.#fail(MALFORMED, VIOLATION);
+        if (this.#host !== "" && this.#host !== value) return this.#fail(MALFORMED, INVALID_FIELD);
         if (this.#kind === REQUEST) this.#host = value;
         return;
       case CONTENT_LENGTH: {
@@ -176,8 +182,8 @@ class FieldSection implements FieldReceiver {
   #pseudoField(code: FieldCode, value: string): void {
     const seen = bit(code);
     if (this.#regular || code >= UNKNOWN_PSEUDO || (this.#pseudo & seen) !== 0 || this.#kind === TRAILERS)
-      return this.#fail(MALFORMED, code === BAD_NAME ? INVALID_FIELD : VIOLATION);
-    if ((code === STATUS) !== (this.#kind === RESPONSE)) return this.#fail(MALFORMED, VIOLATION);
+      return this.#fail(MALFORMED, INVALID_FIELD);
+    if ((code === STATUS) !== (this.#kind === RESPONSE)) return this.#fail(MALFORMED, INVALID_FIELD);
     this.#pseudo |= seen;
     const map = this.map;
     switch (code) {
@@ -186,16 +192,19 @@ class FieldSection implements FieldReceiver {
         return;
       case PATH:
         map.path = value;
+        if (value === "") this.#fail(MALFORMED, INVALID_FIELD);
         return;
       case SCHEME:
         map.scheme = value;
         return;
       case AUTHORITY:
         map.authority = value;
+        if (value === "") this.#fail(MALFORMED, INVALID_FIELD);
         return;
       case PROTOCOL:
         map.protocol = value;
         if (value === "") this.#fail(MALFORMED, VIOLATION);
+        else if (!this.#options.allowConnect) this.#fail(MALFORMED, INVALID_FIELD);
         return;
       default:
         map.status = parseStatus(value);

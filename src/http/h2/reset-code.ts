@@ -31,8 +31,10 @@ export function resetOfCode(code: ErrorCode, isServer: boolean): ResetReason {
       return "remote-refused-stream-reset";
     case CONNECT_ERROR:
       return "connect-error";
+    case PROTOCOL_ERROR:
+      return isServer ? "remote-reset" : "protocol-error";
     case NO_ERROR:
-      return isServer ? "remote-reset" : "remote-reset-no-error";
+      return isServer ? "remote-reset-no-error" : "remote-reset";
     default:
       return "remote-reset";
   }

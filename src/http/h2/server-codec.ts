@@ -173,13 +173,15 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
   onLocalEnd(stream: H2Stream): void {
     const connection = this.#connection;
     if (stream.remoteClosed) connection.release(stream);
-    // Section 8.1: the rest of the request is of no use.
-    else if (!stream.isTunnel) connection.abort(stream, NO_ERROR);
+    // Section 8.1: the rest of the request is of no use. As in Envoy, that goes for tunnels, too.
+    else connection.abort(stream, NO_ERROR);
   }
 
   onInboundEnd(stream: H2Stream): void {
     if ((stream.state & LOCAL_CLOSED) !== 0) this.#connection.release(stream);
   }
+
+  onLocalReset(): void {}
 
   onStreamOver(stream: H2Stream, faulty: boolean): void {
     const young = faulty && !stream.headersSent && this.#clock.now() - stream.openedAt <= PREMATURE_AGE;
@@ -207,9 +209,8 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     if (connection.stopped || stream.over) return map.release();
     if (fault !== NO_FAULT || (endStream && contentLength > 0)) {
       map.release();
-      if (fault === MALFORMED) connection.malformed(stream, detail);
-      else if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
-      else connection.wrongLength(stream);
+      if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+      else connection.malformed(stream, fault === MALFORMED ? detail : VIOLATION);
       return;
     }
     stream.isHead = map.method === "HEAD";
@@ -221,8 +222,8 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
         // To the rest of the proxy it is the upgrade that HTTP/1.1 would have, as in Envoy.
         stream.upgrade = map.protocol;
         map.method = "GET";
-        map.setId(CONNECTION, "upgrade");
         map.setId(UPGRADE, map.protocol);
+        map.setId(CONNECTION, "upgrade");
       }
     }
     if (endStream) {

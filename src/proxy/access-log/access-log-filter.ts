@@ -115,7 +115,11 @@ function header(config: Messages["envoy.config.accesslog.v3.HeaderFilter"]): Acc
 
 function flags(names: readonly string[]): AccessLogFilter {
   if (names.length === 0) return (info) => info.responseFlags !== 0;
-  const byName = new Map(Object.values(ResponseFlag).map((bit) => [formatResponseFlags(bit), bit]));
+  const byName = new Map<string, number>();
+  for (const bit of Object.values(ResponseFlag)) {
+    const name = formatResponseFlags(bit);
+    byName.set(name, (byName.get(name) ?? 0) | bit);
+  }
   let mask = 0;
   for (const name of names) {
     const bit = byName.get(name);

@@ -18,6 +18,7 @@ import { RequestPipeline } from "./request-pipeline.ts";
 import { beginsTunnel, mutateResponseHeaders, setConnectionHeader } from "./response-headers.ts";
 import { ResponsePipeline } from "./response-pipeline.ts";
 import { StreamTimers, type TimedStream } from "./stream-timers.ts";
+import { tunnelReset } from "./tunnel-reset.ts";
 
 const UPGRADE = knownHeaderId("upgrade");
 
@@ -148,8 +149,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   onCodecError(error: CodecError): void {
     if (error.protocolError) this.#config.stats.counters.downstream_cx_protocol_error.inc();
     this.#codecFailed = true;
-    const codec = this.#codec!;
-    if (this.info.protocol === "") this.info.protocol = codec.protocol;
+    if (this.info.protocol === "") this.info.protocol = this.#codec!.protocol;
     const flags = error.protocolError ? ResponseFlag.DownstreamProtocolError : 0;
     this.sendLocalReply({
       status: error.status,
@@ -241,7 +241,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     const counters = this.#config.stats.counters;
     counters.downstream_rq_tx_reset.inc();
     if (this.#headersSent) counters.rq_reset_after_downstream_response_started.inc();
-    codec.reset(reason);
+    codec.reset(this.#tunnel ? tunnelReset(this.info, reason) : reason);
     this.#finish();
   }
 
@@ -454,7 +454,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   /** Whether an HTTP/1 connection cannot go on after a response with this status. */
   #closesConnection(status: number): boolean {
     if (this.#owner!.closesAfterThis()) return true;
-    if (this.#multiplexed) return false;
+    if (this.#multiplexed) return this.info.responseCodeDetails === NO_UPGRADE.details;
     if (this.#codec!.peerWantsClose || this.#codecFailed) return true;
     return !this.requestComplete && !(this.#tunnel && beginsTunnel(this.requestHeaders, status));
   }

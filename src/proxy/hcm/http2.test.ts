@@ -216,7 +216,7 @@ access_log:
     assert.equal(harness.stat("http.in.downstream_cx_active"), 1);
     harness.close();
     const text = await waitUntil("the log", () => readFile(path, "utf8").catch(() => undefined));
-    assert.equal(text, "HTTP/2 200 -\nHTTP/2 0 DC\n");
+    assert.equal(text, "HTTP/2 200 -\nHTTP/2 0 DR\n");
   });
 
   it("applies http2_protocol_options", async () => {

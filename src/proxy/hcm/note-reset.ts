@@ -9,8 +9,13 @@ export function noteReset(info: StreamInfo, reason: ResetReason, detail: string,
     info.responseCodeDetails = detail;
     return;
   }
+  if (reason === "remote-reset-no-error") return;
   if (detail !== "" && info.protocol === "HTTP/2") info.responseCodeDetails = detail;
   else if (info.responseCodeDetails === "" || headersSent)
     info.responseCodeDetails = "downstream_remote_disconnect";
-  info.setFlag(ResponseFlag.DownstreamConnectionTermination);
+  info.setFlag(
+    reason === "connection-termination"
+      ? ResponseFlag.DownstreamConnectionTermination
+      : ResponseFlag.DownstreamRemoteReset,
+  );
 }

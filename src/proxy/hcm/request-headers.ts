@@ -62,13 +62,15 @@ export function mutateRequestHeaders(
   headers.scheme =
     config.scheme !== ""
       ? config.scheme
-      : headers.scheme || schemeOf(headers.getId(FORWARDED_PROTO)!, connection);
+      : isHttpScheme(headers.scheme)
+        ? headers.scheme
+        : schemeOf(headers.getId(FORWARDED_PROTO)!, connection);
 
   const internal = client.trusted && config.isInternalAddress(info.downstreamRemoteIp);
   const edge = !internal && config.useRemoteAddress;
   if (internal) headers.addId(ENVOY_INTERNAL, "true");
   else cleanExternal(headers, edge);
-  if (edge) headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
+  if (edge && info.downstreamRemoteIp !== "") headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
   if (config.generateRequestId) setRequestId(headers, edge, config.preserveExternalRequestId);
   config.clientCertHeader(headers, connection);
 }
@@ -154,7 +156,8 @@ function addressFromRight(forwarded: string, skip: number): { ip: string; only: 
 }
 
 function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: HcmConfig): void {
-  if (!config.skipXffAppend) {
+  // A client of a pipe has no address to pass on.
+  if (!config.skipXffAppend && connection.remoteIp !== "") {
     const peer = connection.remoteIp;
     const own = isLoopback(peer) ? config.context.localIp : peer;
     if (headers.getId(FORWARDED_FOR) === "") headers.setId(FORWARDED_FOR, own);
@@ -167,8 +170,12 @@ function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: Hc
 }
 
 function schemeOf(forwardedProto: string, connection: ConnectionInfo): string {
-  if (forwardedProto === "http" || forwardedProto === "https") return forwardedProto;
+  if (isHttpScheme(forwardedProto)) return forwardedProto;
   return connection.tls ? "https" : "http";
+}
+
+function isHttpScheme(text: string): boolean {
+  return text === "http" || text === "https";
 }
 
 function cleanExternal(headers: HeaderMap, edge: boolean): void {

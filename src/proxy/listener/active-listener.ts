@@ -49,7 +49,7 @@ export class ActiveListener {
     this.name = options.name;
     this.#chains = chains;
     this.#options = options;
-    this.listening = new ListenSockets(options, (socket) => this.#accept(socket));
+    this.listening = new ListenSockets(options, (socket, path) => this.#accept(socket, path));
     const scope = options.scope;
     this.#total = scope.counter("downstream_cx_total");
     this.#active = scope.gauge("downstream_cx_active");
@@ -93,13 +93,13 @@ export class ActiveListener {
     for (const [socket, owner] of this.#sockets) if (owner === chains) socket.destroy();
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, path: string): void {
     const chains = this.#chains;
     // Connections whose first bytes are looked at keep their filter chains too.
     this.#sockets.set(socket, chains);
     this.#open.set(chains, this.connectionsOf(chains) + 1);
     socket.once("close", () => this.#gone(socket, chains));
-    if (chains.filters.length === 0) return this.#start(socket, chains, NOTHING_FOUND);
+    if (chains.filters.length === 0) return this.#start(socket, chains, NOTHING_FOUND, path);
     this.#inspecting.inc();
     const limits = { timeout: chains.filtersTimeout, clock: this.#options.clock };
     inspect(socket, chains.filters, limits, (end, facts) => {
@@ -108,14 +108,14 @@ export class ActiveListener {
       else if (end === "remote-close") this.#remoteCloses.inc();
       else if (end === "refused") this.#filterErrors.inc();
       if (end === "done" || (end === "timeout" && chains.continueOnTimeout))
-        return this.#start(socket, chains, facts);
+        return this.#start(socket, chains, facts, path);
       socket.on("error", () => {});
       socket.destroy();
     });
   }
 
-  #start(socket: Socket, chains: FilterChains, facts: ListenerFacts): void {
-    const info = connectionInfo(socket, this.name, facts);
+  #start(socket: Socket, chains: FilterChains, facts: ListenerFacts, path: string): void {
+    const info = connectionInfo(socket, this.name, facts, path);
     const chain = chains.find(info, facts);
     if (chain === undefined) {
       this.#noChain.inc();

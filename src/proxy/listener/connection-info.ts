@@ -5,13 +5,20 @@ import type { ConnectionInfo } from "../stream-info.ts";
 let lastConnectionId = 0;
 
 /** What an accepted socket and the listener filters say of a connection, with a number of its own. */
-export function connectionInfo(socket: Socket, listenerName: string, facts: ListenerFacts): ConnectionInfo {
+export function connectionInfo(
+  socket: Socket,
+  listenerName: string,
+  facts: ListenerFacts,
+  /** Of the pipe that it was accepted on; "" for IP addresses. */
+  path: string,
+): ConnectionInfo {
   const { remote, local } = facts;
+  // Clients of a pipe have no address: as in Envoy, they are known by the pipe's.
   const directRemoteIp = unmapped(socket.remoteAddress ?? "");
-  const directRemoteAddress = endpoint(directRemoteIp, socket.remotePort ?? 0);
+  const directRemoteAddress = path === "" ? endpoint(directRemoteIp, socket.remotePort ?? 0) : path;
   const directLocalIp = unmapped(socket.localAddress ?? "");
   const directLocalPort = socket.localPort ?? 0;
-  const directLocalAddress = endpoint(directLocalIp, directLocalPort);
+  const directLocalAddress = path === "" ? endpoint(directLocalIp, directLocalPort) : path;
   return {
     id: ++lastConnectionId,
     remoteAddress: remote === undefined ? directRemoteAddress : endpoint(remote.ip, remote.port),

@@ -16,11 +16,12 @@ export interface ListenSocketsOptions {
  */
 export class ListenSockets {
   readonly #options: ListenSocketsOptions;
-  readonly #onConnection: (socket: Socket) => void;
+  readonly #onConnection: (socket: Socket, path: string) => void;
   readonly #takenFrom = new WeakMap<Server, ListenSockets>();
   #entries: HandedSocket[] = [];
 
-  constructor(options: ListenSocketsOptions, onConnection: (socket: Socket) => void) {
+  /** @param onConnection takes an accepted socket and, if it came by a pipe, the pipe's path */
+  constructor(options: ListenSocketsOptions, onConnection: (socket: Socket, path: string) => void) {
     this.#options = options;
     this.#onConnection = onConnection;
   }
@@ -135,7 +136,7 @@ export class ListenSockets {
   #serve(bind: BindAddress, server: Server): void {
     server.on("connection", (socket) => {
       if (isProbe(socket)) socket.destroy();
-      else this.#onConnection(socket);
+      else this.#onConnection(socket, bind.path);
     });
     // Accepting can fail later, e.g. out of descriptors: the next connection may succeed.
     server.on("error", () => {});

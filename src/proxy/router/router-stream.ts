@@ -277,15 +277,14 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const { info } = this.#stream;
     const attempt = this.#attempt;
     if (reason !== "overflow") attempt.host?.countResult?.("error");
-    const failure = reason === "protocol-error" ? "" : detail;
-    if (failure !== "" && !this.#responding) info.upstreamTransportFailureReason = failure;
+    if (detail !== "" && !this.#responding) info.upstreamTransportFailureReason = detail;
     if (!this.#responding && this.#tryAgain(reason)) return;
     const status = reason === "protocol-error" ? 502 : 503;
     this.#countAbort(status);
     this.#reply(
       status,
       resetBody(reason, this.#attempts > 1),
-      resetDetails(reason, failure, this.#responding),
+      resetDetails(reason, detail, this.#responding),
       resetReasonFlag(reason),
       reason === "overflow" && !this.#config.suppressEnvoyHeaders,
     );

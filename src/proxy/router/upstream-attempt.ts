@@ -162,9 +162,10 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     this.#owner.onAttemptTrailers(trailers);
   }
 
-  onReset(reason: ResetReason, detail: string): void {
+  onReset(reason: ResetReason): void {
     this.#settle();
-    this.#owner.onAttemptReset(reason, detail);
+    // What a codec has to say of it is told in the logs of its own side only.
+    this.#owner.onAttemptReset(reason, "");
   }
 
   onCodecError(): void {

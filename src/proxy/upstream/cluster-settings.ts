@@ -138,11 +138,12 @@ function http1Options(common: CommonHttp | undefined, http1: Http1 | undefined):
 }
 
 function http2Options(common: CommonHttp | undefined, http2: Http2): H2ClientOptions {
-  const { maxHeadBytes, maxHeaders } = http1Options(common, undefined);
+  const defaults = DEFAULT_H2_CLIENT_OPTIONS;
+  const kilobytes = common?.maxResponseHeadersKb;
   return {
-    ...compileHttp2Options(http2, DEFAULT_H2_CLIENT_OPTIONS),
-    maxHeaderBytes: maxHeadBytes,
-    maxHeaders,
+    ...compileHttp2Options(http2, defaults),
+    maxHeaderBytes: kilobytes === undefined ? defaults.maxHeaderBytes : kilobytes * 1024,
+    maxHeaders: common?.maxHeadersCount ?? defaults.maxHeaders,
   };
 }
 

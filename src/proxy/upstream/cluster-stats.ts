@@ -37,6 +37,8 @@ export class ClusterStats {
   readonly rqPendingOverflow: Counter;
   readonly rqPendingFailureEject: Counter;
   readonly rqCancelled: Counter;
+  readonly rqRxReset: Counter;
+  readonly rqTxReset: Counter;
   readonly lbHealthyPanic: Counter;
   readonly cxConnectMs: Histogram;
   readonly cxLengthMs: Histogram;
@@ -71,6 +73,8 @@ export class ClusterStats {
     this.rqPendingActive = scope.gauge("upstream_rq_pending_active");
     this.rqPendingOverflow = scope.counter("upstream_rq_pending_overflow");
     this.rqPendingFailureEject = scope.counter("upstream_rq_pending_failure_eject");
+    this.rqRxReset = scope.counter("upstream_rq_rx_reset");
+    this.rqTxReset = scope.counter("upstream_rq_tx_reset");
     this.rqCancelled = scope.counter("upstream_rq_cancelled");
     this.lbHealthyPanic = scope.counter("lb_healthy_panic");
     this.cxConnectMs = scope.histogram("upstream_cx_connect_ms");

@@ -1,9 +1,12 @@
 import type { StatScope } from "../../stats/stat-store.ts";
 import type {
+  ClientConnector,
   Cluster,
+  ConnectCallbacks,
   FactoryContext,
   Host,
   LbPolicyDef,
+  LimitedResource,
   PickContext,
   PoolCallbacks,
   PoolRequest,
@@ -22,6 +25,7 @@ import { H2Pool } from "./h2-pool.ts";
 import { HostSet, type BalancerFactory } from "./host-set.ts";
 import { UpstreamHost } from "./host.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
+import { TcpConnection } from "./tcp-connection.ts";
 import { H1Pool, type Pool, type PoolContext } from "./pool.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import { priorityLoads, type PriorityLoad } from "./priority-load.ts";
@@ -106,13 +110,14 @@ export class WorkerCluster implements Cluster {
     return host;
   }
 
-  tryAcquire(resource: "requests" | "retries", priority: RoutingPriority): boolean {
+  tryAcquire(resource: LimitedResource, priority: RoutingPriority): boolean {
     if (this.#breakers.tryAcquire(resource, priority)) return true;
     if (resource === "requests") this.#handles.rqActiveOverflow.inc();
+    else if (resource === "connections") this.#handles.cxOverflow.inc();
     return false;
   }
 
-  release(resource: "requests" | "retries", priority: RoutingPriority): void {
+  release(resource: LimitedResource, priority: RoutingPriority): void {
     this.#breakers.release(resource, priority);
   }
 
@@ -130,6 +135,19 @@ export class WorkerCluster implements Cluster {
     }
     const pool = upstream.pools[priority] ?? this.#createPool(upstream, priority);
     return pool.openStream(callbacks);
+  }
+
+  connect(host: Host, callbacks: ConnectCallbacks): PoolRequest {
+    const upstream = host as UpstreamHost;
+    const { connection: settings, bufferLimit } = this.#settings;
+    const options = {
+      host: upstream,
+      settings,
+      bufferLimit,
+      context: this.#poolContext,
+      connector: (upstream.connector ??= this.#connector(upstream, "")),
+    };
+    return TcpConnection.open(options, callbacks);
   }
 
   /** Takes over a new configuration. Pools stay unless what shapes connections changed. */
@@ -220,15 +238,21 @@ export class WorkerCluster implements Cluster {
   }
 
   #newPool(host: UpstreamHost, priority: RoutingPriority, serverName: string): Pool {
-    const { connection, autoName } = this.#settings;
-    const connector = this.#transports.forHost(host)?.connector({
+    const { connection } = this.#settings;
+    const connector = this.#connector(host, serverName);
+    if (connection.http2 !== undefined)
+      return new H2Pool(host, priority, connection, connection.http2, this.#poolContext, connector);
+    return new H1Pool(host, priority, connection, this.#poolContext, connector);
+  }
+
+  /** How connections to a host are secured; undefined = plaintext. */
+  #connector(host: UpstreamHost, serverName: string): ClientConnector | undefined {
+    const { autoName } = this.#settings;
+    return this.#transports.forHost(host)?.connector({
       hostname: host.hostname,
       serverName: serverName !== "" && autoName!.sni ? serverName : undefined,
       validName: serverName !== "" && autoName!.san ? serverName : undefined,
     });
-    if (connection.http2 !== undefined)
-      return new H2Pool(host, priority, connection, connection.http2, this.#poolContext, connector);
-    return new H1Pool(host, priority, connection, this.#poolContext, connector);
   }
 
   #createPool(host: UpstreamHost, priority: RoutingPriority): Pool {

@@ -1,6 +1,7 @@
 import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
 import { H2ClientCodec } from "../../http/h2/client-codec.ts";
-import type { ClientCodecHandler } from "../../http/stream.ts";
+import type { H2Stream } from "../../http/h2/h2-stream.ts";
+import type { ClientCodecHandler, ResetReason } from "../../http/stream.ts";
 import { Connection, type ConnectionHandler } from "../../net/connection.ts";
 import type { TlsInfo } from "../../net/tls/tls-info.ts";
 import type { PoolCallbacks, UpstreamConnectionInfo } from "../api.ts";
@@ -23,9 +24,14 @@ const DURATION = 1;
 class PoolCodec extends H2ClientCodec {
   owner: H2PoolConnection | null = null;
 
-  override onStreamOver(): void {
+  override onLocalReset(): void {
+    this.owner?.countReset("local-reset");
+  }
+
+  override onStreamOver(stream: H2Stream, faulty: boolean, reason: ResetReason | undefined): void {
+    if (reason !== undefined) this.owner?.countReset(reason);
     this.owner?.streamEnded();
-    super.onStreamOver();
+    super.onStreamOver(stream, faulty, reason);
   }
 }
 
@@ -103,6 +109,20 @@ export class H2PoolConnection
     if (connecting) this.#connection.destroy();
     else this.#connection.close();
     this.#pool.serveWaiting();
+  }
+
+  /** A stream ended early. */
+  countReset(reason: ResetReason): void {
+    const { stats } = this.#pool.context;
+    switch (reason) {
+      case "connection-termination":
+        return stats.rqPendingFailureEject.inc();
+      case "local-reset":
+      case "protocol-error":
+        return stats.rqTxReset.inc();
+      case "remote-reset":
+        return stats.rqRxReset.inc();
+    }
   }
 
   /** A stream has left the codec. */

@@ -1,6 +1,6 @@
 import { decode } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import type { Host, RoutingPriority } from "../api.ts";
+import type { ClientConnector, Host, RoutingPriority } from "../api.ts";
 import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../link.ts";
 import type { Pool } from "./pool.ts";
 import type { SharedCounts } from "./shared-counts.ts";
@@ -30,6 +30,8 @@ export class UpstreamHost implements Host {
   removed = false;
   /** Pools by priority and server name, in clusters that take the name from requests. */
   namedPools: Map<string, Pool> | undefined;
+  /** How connections that are no pool's are secured; made at first use. */
+  connector: ClientConnector | undefined;
   #spec: HostSpec;
   #locality: Host["locality"];
   #metadata: Metadata | undefined;
@@ -142,6 +144,7 @@ export class UpstreamHost implements Host {
       this.pools[priority] = null;
       pool?.drain();
     }
+    this.connector = undefined;
     for (const pool of this.namedPools?.values() ?? []) pool.drain();
     this.namedPools = undefined;
   }

@@ -22,8 +22,9 @@ export class H2Client {
     this.#scheme = scheme;
   }
 
+  /** "open" or "ended": whether by FIN or RST depends on what was still to be read, which chance decides. */
   get fate(): string {
-    return this.#endpoint.fate;
+    return this.#endpoint.fate === "open" ? "open" : "ended";
   }
 
   get transcript(): H2Transcript {

@@ -51,7 +51,7 @@ function streamOf(id: number, frames: readonly ReceivedFrame[]): H2StreamRecord 
     if (type === "RST_STREAM")
       fate = `${fate === "end" ? "end, then " : ""}${nameOf(payload.readUInt32BE())}`;
     if (type === "HEADERS") {
-      const lines = fields?.map(([name, value]) => `${name}: ${value}`) ?? ["(broken block)"];
+      const lines = fieldLines(fields);
       const code = Number(fields?.find(([name]) => name === ":status")?.[1] ?? 0);
       if (head !== undefined) trailers = lines;
       else if (code > 0 && code < 200) interims.push(lines);
@@ -68,15 +68,22 @@ function streamOf(id: number, frames: readonly ReceivedFrame[]): H2StreamRecord 
 function frameLines(received: ReceivedFrame): string[] {
   const { type, flags, id, fields } = received;
   if (type === "SETTINGS" && flags === ACK) return [];
+  if (type === "GOAWAY") return [showGoAway(received)];
   if (fields === undefined) return [showFrame(received)];
-  const lines = fields.map(([name, value]) => `${name}: ${value}`);
-  return [`HEADERS ${id}${(flags & END_STREAM) === 0 ? "" : " END"}`, ...lines];
+  return [`HEADERS ${id}${(flags & END_STREAM) === 0 ? "" : " END"}`, ...fieldLines(fields)];
 }
 
+/** A line per field. The order of pseudo fields has no meaning. */
+function fieldLines(fields: ReceivedFrame["fields"]): string[] {
+  if (fields === undefined) return ["(broken block)"];
+  const lines = fields.map(([name, value]) => `${name}: ${value}`);
+  const pseudo = lines.filter((line) => line.startsWith(":")).sort();
+  return [...pseudo, ...lines.filter((line) => !line.startsWith(":"))];
+}
+
+/** Debug data is not for programs. */
 function showGoAway({ payload }: ReceivedFrame): string {
-  const debug = payload.subarray(8).toString("latin1");
-  const text = debug === "" ? "" : ` ${debug}`;
-  return `GOAWAY ${nameOf(payload.readUInt32BE(4))}, last stream ${payload.readUInt32BE()}${text}`;
+  return `GOAWAY ${nameOf(payload.readUInt32BE(4))}, last stream ${payload.readUInt32BE()}`;
 }
 
 function nameOf(code: number): string {

@@ -1,0 +1,91 @@
+import { durationMs } from "../../../proto/duration.ts";
+import type { Messages } from "../../../proto/messages.d.ts";
+import type { AccessLogs, ConnectionInfo, NetworkFilterContext } from "../../../proxy/api.ts";
+import { TcpProxyStats } from "./stats.ts";
+
+type Config = Messages["envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"];
+
+/** Filter state by which a filter before the TCP proxy chooses the cluster. */
+export const CLUSTER_STATE = "envoy.tcp_proxy.cluster";
+
+/** A TCP proxy's configuration. Times are milliseconds; 0 = off. */
+export interface TcpProxySettings {
+  readonly context: NetworkFilterContext;
+  readonly stats: TcpProxyStats;
+  readonly accessLogs: AccessLogs;
+  /** Name of the cluster of a new connection. */
+  chooseCluster(info: ConnectionInfo): string;
+  readonly idleTimeout: number;
+  readonly maxConnectAttempts: number;
+  /** Bounds of the random times between attempts; undefined = at once. */
+  readonly backoff: { readonly base: number; readonly max: number } | undefined;
+  readonly maxDuration: number;
+  readonly jitterPercent: number;
+  /** Connect when the client has sent something, not before. */
+  readonly waitsForData: boolean;
+  /** Bytes that are read before the upstream is connected; undefined = none. */
+  readonly maxEarlyData: number | undefined;
+  readonly logInterval: number;
+  readonly logOnStart: boolean;
+  readonly logOnConnected: boolean;
+}
+
+const HOUR = 3_600_000;
+const ON_DOWNSTREAM_DATA = 1;
+
+/** Refuses with Envoy's texts. */
+export function tcpProxySettings(config: Config, context: NetworkFilterContext): TcpProxySettings {
+  const log = config.accessLogOptions;
+  if (log !== undefined && (config.flushAccessLogOnConnected || config.accessLogFlushInterval !== undefined))
+    throw new Error(
+      "Only one of access_log_options or flush_access_log_on_connected and access_log_flush_interval can be specified.",
+    );
+  const waitsForData = (config.upstreamConnectMode as number) === ON_DOWNSTREAM_DATA;
+  if (waitsForData && config.maxEarlyDataBytes === undefined)
+    throw new Error("max_early_data_bytes must be set when upstream_connect_mode is ON_DOWNSTREAM_DATA");
+  const base = durationMs(config.backoffOptions?.baseInterval, 0);
+  return {
+    context,
+    stats: new TcpProxyStats(context.stats.scope(`tcp.${config.statPrefix}.`)),
+    accessLogs: context.accessLogs(config.accessLog),
+    chooseCluster: clusterChoice(config, context),
+    idleTimeout: durationMs(config.idleTimeout, HOUR),
+    maxConnectAttempts: config.maxConnectAttempts ?? 1,
+    backoff:
+      config.backoffOptions === undefined
+        ? undefined
+        : { base, max: durationMs(config.backoffOptions.maxInterval, base * 10) },
+    maxDuration: durationMs(config.maxDownstreamConnectionDuration, 0),
+    jitterPercent: config.maxDownstreamConnectionDurationJitterPercentage?.value ?? 0,
+    waitsForData,
+    maxEarlyData: config.maxEarlyDataBytes,
+    logInterval: durationMs(log?.accessLogFlushInterval ?? config.accessLogFlushInterval, 0),
+    logOnStart: log?.flushAccessLogOnStart ?? false,
+    logOnConnected: log?.flushAccessLogOnConnected ?? config.flushAccessLogOnConnected,
+  };
+}
+
+function clusterChoice(config: Config, context: NetworkFilterContext): (info: ConnectionInfo) => string {
+  const choose = configuredChoice(config, context);
+  return (info) => {
+    const chosen = info.filterState?.get(CLUSTER_STATE);
+    return typeof chosen === "string" && chosen !== "" ? chosen : choose();
+  };
+}
+
+function configuredChoice({ clusterSpecifier }: Config, context: NetworkFilterContext): () => string {
+  if (clusterSpecifier.case !== "weightedClusters") {
+    const name = clusterSpecifier.value ?? "";
+    return () => name;
+  }
+  const { clusters } = clusterSpecifier.value;
+  const total = clusters.reduce((sum, { weight }) => sum + weight, 0);
+  return () => {
+    let point = Math.floor(context.random() * total);
+    for (const { name, weight } of clusters) {
+      point -= weight;
+      if (point < 0) return name;
+    }
+    return "";
+  };
+}
