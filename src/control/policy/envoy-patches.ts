@@ -15,10 +15,15 @@ const TYPES: Readonly<Record<string, MessageName>> = {
   http_connection_manager:
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
   http_filters: "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter",
+  clusters: "envoy.config.cluster.v3.Cluster",
+  listeners: "envoy.config.listener.v3.Listener",
+  route_configs: "envoy.config.route.v3.RouteConfiguration",
+  load_assignments: "envoy.config.endpoint.v3.ClusterLoadAssignment",
 };
 
-/** Where a policy may have `envoy`; `*` is any name or index. */
+/** Where a policy may have parts in Envoy's terms; `*` is any name or index. */
 const PLACES: readonly (readonly string[])[] = [
+  "static_resources",
   "defaults",
   "defaults.routes.*",
   "templates.*.settings",
@@ -31,7 +36,7 @@ const PLACES: readonly (readonly string[])[] = [
   "views.*.edge",
   "views.*.edge.routes.*",
   "views.*.sidecar",
-].map((place) => [...place.split("."), "envoy"]);
+].map((place) => [...place.split("."), ...(place === "static_resources" ? [] : ["envoy"])]);
 
 /** One patch, and where it is in the policy. */
 export interface PolicyPatch {
@@ -75,8 +80,8 @@ function readAll(
   for (const { key, value } of tree.entries) {
     const type = TYPES[key];
     if (type === undefined) continue;
-    if (key !== "http_filters") read([...path, key], type, value);
-    else if (value.kind === "seq") value.items.forEach((item, i) => read([...path, key, i], type, item));
+    if (value.kind === "seq") value.items.forEach((item, i) => read([...path, key, i], type, item));
+    else read([...path, key], type, value);
   }
 }
 

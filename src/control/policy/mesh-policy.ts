@@ -2,6 +2,7 @@ import { z } from "zod";
 import { address, milliseconds, serviceName } from "./fields.ts";
 import { retryWords } from "./route-settings.ts";
 import { serviceSettings, template } from "./service-settings.ts";
+import { staticResources } from "./static-resources.ts";
 import { edgeSettings, nodeGroups, sidecarSettings } from "./view-settings.ts";
 
 const region = z.strictObject({
@@ -25,6 +26,8 @@ export const meshPolicySchema = z.strictObject({
   services: z.record(serviceName, serviceSettings).default({}),
   /** Nodes that get something else than the views above; the first that matches counts. */
   views: nodeGroups,
+  /** Resources of one's own, in Envoy's terms, for edges. */
+  static_resources: staticResources.prefault({}),
   /** Other regions are reached through their front proxies. */
   regions: z.record(z.string().min(1), region).default({}),
   retries: z

@@ -10,6 +10,7 @@ import { weights } from "./route-action.ts";
 import type { Scope } from "./scope.ts";
 import { serviceResources } from "./service-resources.ts";
 import { serviceRoutes } from "./service-routes.ts";
+import { withStaticResources } from "./static-resources.ts";
 import { tcpListener } from "./tcp-listener.ts";
 import type { ViewKind } from "./view-kind.ts";
 import { virtualHosts } from "./virtual-hosts.ts";
@@ -44,7 +45,7 @@ export function edgeKind(settingsOf: (policy: MeshPolicy) => EdgeSettings): View
       const hosts = settings.hosts === undefined ? [] : httpServices(scope, caller);
       const configuration = { name: "edge", virtual_hosts: edgeHosts(scope, settings, hosts) };
       const tcp = tcpListeners(scope, settings);
-      return [
+      const made = [
         ...serviceResources(scope, []),
         ...(auth === undefined
           ? []
@@ -59,6 +60,8 @@ export function edgeKind(settingsOf: (policy: MeshPolicy) => EdgeSettings): View
         ...tcp,
         emit("envoy.config.route.v3.RouteConfiguration", "edge", configuration),
       ];
+      const addresses = new Map([["edge", settings.listen], ...tcpAddresses(settings)]);
+      return withStaticResources(made, addresses, policy.static_resources, emit);
     },
     own: () => [],
   };
@@ -90,12 +93,20 @@ function edgeRoute(scope: Scope, { service, ...entry }: EdgeRoute): JsonValue[] 
 
 function tcpListeners(scope: Scope, settings: EdgeSettings): Resource[] {
   return settings.tcp.map(({ listen, service }) => {
-    const name = `tcp_${service}_${listen.slice(listen.lastIndexOf(":") + 1)}`;
+    const name = tcpName(service, listen);
     const split = scope.settings(service).split;
     const clusters =
       split === undefined ? [{ name: scope.cluster(service), weight: 1 }] : weights(scope, service, split);
     return scope.emit("envoy.config.listener.v3.Listener", name, tcpListener(name, listen, clusters));
   });
+}
+
+function tcpAddresses(settings: EdgeSettings): [string, string][] {
+  return settings.tcp.map(({ listen, service }) => [tcpName(service, listen), listen]);
+}
+
+function tcpName(service: string, listen: string): string {
+  return `tcp_${service}_${listen.slice(listen.lastIndexOf(":") + 1)}`;
 }
 
 function authFilter(auth: NonNullable<EdgeSettings["auth"]>): JsonValue {
