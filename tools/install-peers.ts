@@ -31,6 +31,8 @@ const debianPackages: Record<string, string> = {
 /** Go module that each program is built from. */
 const goModules: Record<string, string> = {
   h2spec: "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
+  "grpc-interop-client": "google.golang.org/grpc/interop/client@v1.85.0",
+  "grpc-interop-server": "google.golang.org/grpc/interop/server@v1.85.0",
 };
 
 /** Kubernetes replaces its own parts by folders beside it; outside its repository they are modules of this version. */
@@ -101,8 +103,16 @@ function installGoModule(name: string): void {
     console.log(`${name}: ${target} is there`);
     return;
   }
-  mkdirSync(cache, { recursive: true });
-  run("go", ["install", goModules[name]!], { ...goEnvironment(), GOBIN: cache });
+  // Go names the program after the last part of its path.
+  const module = goModules[name]!;
+  const scratch = join(cache, `build-${process.pid}`);
+  mkdirSync(scratch, { recursive: true });
+  try {
+    run("go", ["install", module], { ...goEnvironment(), GOBIN: scratch });
+    renameSync(join(scratch, module.replace(/@.*/, "").split("/").at(-1)!), target);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
   console.log(`${name}: installed as ${target}`);
 }
 

@@ -15,6 +15,8 @@ export type PeerName =
   | "etcd"
   | "dnsmasq"
   | "kube-apiserver"
+  | "grpc-interop-client"
+  | "grpc-interop-server"
   | "weft";
 
 const root = join(import.meta.dirname, "../..");
