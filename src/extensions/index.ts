@@ -13,6 +13,7 @@ import { localRatelimit } from "./http/local-ratelimit.ts";
 import { rbac } from "./http/rbac.ts";
 import { extAuthz } from "./http/ext-authz.ts";
 import { tcpProxy } from "./network/tcp-proxy.ts";
+import { proxyProtocol } from "./listener/proxy-protocol.ts";
 import { tlsInspector } from "./listener/tls-inspector.ts";
 import { transportSockets } from "./transport-socket/index.ts";
 import { operators } from "./operator/index.ts";
@@ -35,6 +36,6 @@ export const extensions: Extensions = {
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,
-  listenerFilters: [tlsInspector],
+  listenerFilters: [proxyProtocol, tlsInspector],
   transportSockets,
 };

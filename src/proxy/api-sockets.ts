@@ -3,6 +3,7 @@
 import type { NetConnectOpts, Socket } from "node:net";
 import type { Connection, ConnectionHandler } from "../net/connection.ts";
 import type { NetContext } from "../net/net-context.ts";
+import type { ProxyTlv } from "../net/proxy-protocol/proxy-header.ts";
 import type { TlsInfo } from "../net/tls/tls-info.ts";
 import type { Ledger } from "../proto/ledger.ts";
 import type { Messages } from "../proto/messages.d.ts";
@@ -48,6 +49,8 @@ export interface ListenerFacts {
   /** Becomes that of the connection. */
   dynamicMetadata?: Map<string, Record<string, unknown>>;
   filterState?: Map<string, unknown>;
+  /** TLVs of the client's PROXY header that go on to hosts. */
+  proxyTlvs?: readonly ProxyTlv[];
 }
 
 /** One end of a connection. */

@@ -1,4 +1,5 @@
 import type { HeaderMap } from "../http/header-map.ts";
+import type { ProxyTlv } from "../net/proxy-protocol/proxy-header.ts";
 import type { TlsInfo } from "../net/tls/tls-info.ts";
 
 /** What is known of a downstream connection; shared by its requests. */
@@ -30,6 +31,8 @@ export interface ConnectionInfo {
   /** Dynamic metadata and filter state of the connection, which its requests see too; created on first write. */
   dynamicMetadata?: Map<string, Record<string, unknown>> | undefined;
   filterState?: Map<string, unknown> | undefined;
+  /** TLVs of the client's PROXY header that go on to hosts. */
+  readonly proxyTlvs?: readonly ProxyTlv[] | undefined;
 }
 
 /**

@@ -26,7 +26,7 @@ const step = z.strictObject({
   get: z.string().optional(),
   /** Where the step's connection goes when it is not 127.0.0.1: an address of the listener, or `<file:…>` of its pipe. */
   to: z.string().optional(),
-  /** Waits until this text came, in all that the connection received. */
+  /** Waits after sending until this text came, in all that the connection received. */
   until: z.string().optional(),
   request: z.strictObject({ method: z.string(), path: z.string(), body: longText.optional() }).optional(),
   /** Header lines of `get` and `request`; `host: test` is put first unless one is given. */

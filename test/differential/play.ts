@@ -137,13 +137,13 @@ async function playStep(entry: Case, step: Step, connection: OpenConnection, not
     connection.sent += bytes;
     await connection.client.send(bytes);
   }
-  if (step.pause !== undefined) await sleep(step.pause);
-  if (step.half_close === true) connection.client.halfClose();
   const { until } = step;
   const seen =
     until === undefined ||
     (await connection.client.waitFor((client) => client.received.includes(until), RESPONSE_TIMEOUT_MS));
   if (!seen) notes.push(`timed out: connection ${step.conn} waits for ${until}`);
+  if (step.pause !== undefined) await sleep(step.pause);
+  if (step.half_close === true) connection.client.halfClose();
   const read = step.read ?? (bytes === "" || until !== undefined || entry.network !== undefined ? 0 : 1);
   if (typeof read === "number") connection.expected += read;
   if (!(await waitForRead(read, connection)))

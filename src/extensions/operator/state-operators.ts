@@ -11,10 +11,14 @@ export const stateOperators: readonly OperatorDef[] = [
     return dynamicMetadata(argument.slice(colon + 1));
   }),
   withArgument("FILTER_STATE", (argument) => {
-    const [key = "", kind = "TYPED"] = argument.split(":");
-    if (kind !== "PLAIN" && kind !== "TYPED")
-      throw new Error(`Invalid filter state serialize type, only support PLAIN/TYPED: ${kind}`);
-    return (info) => info.filterState?.get(key) as FormatValue;
+    const [key = "", kind = "TYPED", field = ""] = argument.split(":");
+    if (kind !== "PLAIN" && kind !== "TYPED" && kind !== "FIELD")
+      throw new Error(`Invalid filter state serialize type, only support PLAIN/TYPED/FIELD: ${kind}`);
+    // What filters of the connection left is there for its requests too.
+    const read = (info: StreamInfo): unknown =>
+      info.filterState?.get(key) ?? info.connection.filterState?.get(key);
+    if (kind !== "FIELD") return (info) => read(info) as FormatValue;
+    return (info) => (read(info) as Record<string, FormatValue> | undefined)?.[field];
   }),
 ];
 

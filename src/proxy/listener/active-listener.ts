@@ -110,7 +110,9 @@ export class ActiveListener {
       if (end === "done" || (end === "timeout" && chains.continueOnTimeout))
         return this.#start(socket, chains, facts, path);
       socket.on("error", () => {});
-      socket.destroy();
+      // As the system does when bytes are left unread.
+      if (socket.readableLength > 0) socket.resetAndDestroy();
+      else socket.destroy();
     });
   }
 

@@ -36,6 +36,7 @@ export function connectionInfo(
     filterChainName: "",
     dynamicMetadata: facts.dynamicMetadata,
     filterState: facts.filterState,
+    proxyTlvs: facts.proxyTlvs,
   };
 }
 
