@@ -12,9 +12,8 @@ import { healthCheck } from "./http/health-check.ts";
 import { localRatelimit } from "./http/local-ratelimit.ts";
 import { rbac } from "./http/rbac.ts";
 import { extAuthz } from "./http/ext-authz.ts";
-import { tcpProxy } from "./network/tcp-proxy.ts";
-import { proxyProtocol } from "./listener/proxy-protocol.ts";
-import { tlsInspector } from "./listener/tls-inspector.ts";
+import { listenerFilters } from "./listener/index.ts";
+import { networkFilters } from "./network/index.ts";
 import { transportSockets } from "./transport-socket/index.ts";
 import { operators } from "./operator/index.ts";
 
@@ -32,10 +31,10 @@ export const extensions: Extensions = {
     localRatelimit,
     rbac,
   ],
-  network: [tcpProxy],
+  network: networkFilters,
   lb: lbPolicies,
   accessLog: [fileAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,
-  listenerFilters: [proxyProtocol, tlsInspector],
+  listenerFilters,
   transportSockets,
 };

@@ -1,0 +1,6 @@
+import type { ListenerFilterDef } from "../../proxy/api.ts";
+import { proxyProtocol } from "./proxy-protocol.ts";
+import { tlsInspector } from "./tls-inspector.ts";
+
+/** Listener filters that ship with the proxy. */
+export const listenerFilters: readonly ListenerFilterDef[] = [proxyProtocol, tlsInspector];
