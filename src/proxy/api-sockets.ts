@@ -104,7 +104,7 @@ export interface ServerTransportCallbacks {
 }
 
 export interface ClientTransportContext extends TransportSocketContext {
-  /** ALPN names to offer when none are configured. */
+  /** ALPN names that connections of the cluster can speak. */
   readonly protocols: readonly string[];
 }
 
@@ -122,6 +122,8 @@ export interface ClientPeer {
   readonly serverName: string | undefined;
   /** Name that the certificate must have (auto_san_validation). */
   readonly validName: string | undefined;
+  /** ALPN names to offer when none are configured; undefined = all that the cluster can speak. */
+  readonly protocols: readonly string[] | undefined;
 }
 
 export interface ClientConnector {

@@ -277,6 +277,8 @@ export interface Cluster {
     callbacks: PoolCallbacks,
     /** Head of the request, from which clusters with auto_sni take the server name. */
     headers?: HeaderMap,
+    /** Protocol of the client, for clusters that speak as it does. */
+    downstreamProtocol?: string,
   ): PoolRequest;
   /**
    * Opens a connection to `host` for bytes of any kind. The caller has acquired a connection of default priority, which

@@ -147,7 +147,7 @@ function h2Lines(entry: Case, { streams, goaways, frames }: H2Transcript): strin
 function headerLines(entry: Case, all: readonly string[]): string[] {
   const lines = all.filter((line) => !entry.compare.ignore.includes(nameOf(line)));
   if (entry.compare.unordered) lines.sort();
-  return lines.map((line) => (line.length > 600 ? `${line.slice(0, 60)}… (${line.length})` : line));
+  return lines.map((line) => (line.length > 2000 ? `${line.slice(0, 60)}… (${line.length})` : line));
 }
 
 function nameOf(line: string): string {

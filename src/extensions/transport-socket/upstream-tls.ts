@@ -60,7 +60,10 @@ interface Version {
 class UpstreamTls implements ClientTransport {
   readonly stats: TlsStats;
   readonly config: Config;
+  /** Empty when nothing is configured. */
   readonly alpn: readonly string[];
+  /** What the cluster can speak. */
+  readonly protocols: readonly string[];
   readonly #context: ClientTransportContext;
   readonly #material: LiveMaterial;
   #version!: Version;
@@ -71,7 +74,8 @@ class UpstreamTls implements ClientTransport {
     this.config = config;
     this.#context = context;
     const configured = config.commonTlsContext?.alpnProtocols ?? [];
-    this.alpn = configured.length > 0 ? usable(configured, context) : context.protocols;
+    this.protocols = context.protocols;
+    this.alpn = usable(configured, context);
     this.stats = new TlsStats(context.scope, "client_ssl_socket_factory");
     this.#material = new LiveMaterial(config.commonTlsContext, context, (material, first) => {
       this.#version = this.#build(material);
@@ -115,6 +119,7 @@ class TlsConnector implements ClientConnector {
   readonly #serverName: string;
   readonly #validName: NameMatcher | undefined;
   readonly #sessions: TlsSessions;
+  readonly #alpn: readonly string[];
 
   constructor(transport: UpstreamTls, peer: ClientPeer) {
     const { config } = transport;
@@ -124,15 +129,17 @@ class TlsConnector implements ClientConnector {
     const valid = peer.validName ?? (config.autoSniSanValidation ? this.#serverName : "");
     this.#validName = valid === "" ? undefined : exactName(valid);
     this.#sessions = new TlsSessions(config.maxSessionKeys ?? 1);
+    const configured = (config.commonTlsContext?.alpnProtocols ?? []).length > 0;
+    this.#alpn = configured ? transport.alpn : (peer.protocols ?? transport.protocols);
   }
 
   connect(target: NetConnectOpts, net: NetContext, handler: ConnectionHandler): Connection {
-    const { version, alpn } = this.#transport;
+    const { version } = this.#transport;
     const socket = startClientHandshake(target, {
       context: version.context,
       // A server name is never an address (RFC 6066, 3).
       serverName: isIP(this.#serverName) === 0 ? this.#serverName : "",
-      alpn,
+      alpn: this.#alpn,
       session: this.#sessions.take(version),
     });
     socket.on("session", (session) =>

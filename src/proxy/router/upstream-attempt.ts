@@ -69,7 +69,13 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
   }
 
   /** Starts a try. The owner may be called back before this returns. */
-  start(cluster: Cluster, host: Host, priority: RoutingPriority, headers: HeaderMap): void {
+  start(
+    cluster: Cluster,
+    host: Host,
+    priority: RoutingPriority,
+    headers: HeaderMap,
+    downstreamProtocol: string,
+  ): void {
     this.#cluster = cluster;
     this.#priority = priority;
     this.host = host;
@@ -80,7 +86,7 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     }
     this.active = true;
     const serial = ++this.#serial;
-    const request = cluster.openStream(host, priority, this, headers);
+    const request = cluster.openStream(host, priority, this, headers, downstreamProtocol);
     if (serial === this.#serial && this.active && this.#stream === undefined) this.#poolRequest = request;
   }
 

@@ -1,13 +1,14 @@
 import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Extensions, FactoryContext } from "../api.ts";
-import { HTTP_PROTOCOL_OPTIONS, clusterSettings, protocolOptions } from "./cluster-settings.ts";
+import { clusterSettings } from "./cluster-settings.ts";
 import { clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
 import { dnsOptions } from "./dns-config.ts";
 import { discoveryType } from "./endpoint-source.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
 import { addressProblem, checkAssignment, placedEndpoints } from "./load-assignment.ts";
+import { HTTP_PROTOCOL_OPTIONS, protocolOptions } from "./upstream-protocols.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 

@@ -5,16 +5,13 @@ import { compileHeaderKeyFormat } from "../header-key-format.ts";
 import { compileHttp2Options } from "../http2-options.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { autoName, type AutoName } from "./auto-name.ts";
-import { create, encode, unpackAs } from "../../proto/registry.ts";
+import { protocolOptions, upstreamProtocols, type UpstreamProtocols } from "./upstream-protocols.ts";
+import { create, encode } from "../../proto/registry.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 type CommonHttp = Messages["envoy.config.core.v3.HttpProtocolOptions"];
 type Http1 = Messages["envoy.config.core.v3.Http1ProtocolOptions"];
 type Http2 = Messages["envoy.config.core.v3.Http2ProtocolOptions"];
-type ProtocolOptions = Messages["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
-
-/** Key of typed_extension_protocol_options, and name of its message. */
-export const HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** Circuit breaker limits of one routing priority. */
 export interface BreakerLimits {
@@ -33,8 +30,8 @@ export interface ConnectionSettings {
   readonly maxRequestsPerConnection: number;
   readonly keepalive: KeepaliveSettings | undefined;
   readonly http1: H1ClientOptions;
-  /** Undefined when hosts are spoken to in HTTP/1.1. */
-  readonly http2: H2ClientOptions | undefined;
+  readonly http2: H2ClientOptions;
+  readonly protocol: UpstreamProtocols["choice"];
 }
 
 /** TCP keepalive; milliseconds and a count. What is not configured is Linux's default. */
@@ -68,7 +65,7 @@ const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 
 /** Reads what is used of a cluster. */
 export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
-  const { common, http1, http2 } = httpOptions(cluster);
+  const { choice, common, http1, http2 } = upstreamProtocols(cluster);
   return {
     observabilityName: cluster.altStatName === "" ? cluster.name : cluster.altStatName,
     bufferLimit: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
@@ -81,46 +78,13 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
       maxRequestsPerConnection: common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
       keepalive: keepalive(cluster),
       http1: http1Options(common, http1),
-      http2: http2 === undefined ? undefined : http2Options(common, http2),
+      http2: http2Options(common, http2),
+      protocol: choice,
     },
     connectionSignature: signature(cluster),
     panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
     metadata: cluster.metadata,
     autoName: autoName(cluster, protocolOptions(cluster)),
-  };
-}
-
-/** The cluster's HttpProtocolOptions, if it has any. Throws when they hold another message. */
-export function protocolOptions(cluster: ClusterMessage): ProtocolOptions | undefined {
-  const any = cluster.typedExtensionProtocolOptions[HTTP_PROTOCOL_OPTIONS];
-  return any === undefined ? undefined : unpackAs(any, HTTP_PROTOCOL_OPTIONS);
-}
-
-/** Whether the cluster's hosts are spoken to in HTTP/2. */
-export function usesHttp2(cluster: ClusterMessage): boolean {
-  return httpOptions(cluster).http2 !== undefined;
-}
-
-function httpOptions(cluster: ClusterMessage): {
-  common: CommonHttp | undefined;
-  http1: Http1 | undefined;
-  http2: Http2 | undefined;
-} {
-  const options = protocolOptions(cluster);
-  if (options === undefined)
-    return {
-      common: cluster.commonHttpProtocolOptions,
-      http1: cluster.httpProtocolOptions,
-      http2: cluster.http2ProtocolOptions,
-    };
-  const common = options.commonHttpProtocolOptions;
-  const explicit = options.upstreamProtocolOptions;
-  if (explicit.case !== "explicitHttpConfig") return { common, http1: undefined, http2: undefined };
-  const config = explicit.value.protocolConfig;
-  return {
-    common,
-    http1: config.case === "httpProtocolOptions" ? config.value : undefined,
-    http2: config.case === "http2ProtocolOptions" ? config.value : undefined,
   };
 }
 
@@ -137,7 +101,7 @@ function http1Options(common: CommonHttp | undefined, http1: Http1 | undefined):
   };
 }
 
-function http2Options(common: CommonHttp | undefined, http2: Http2): H2ClientOptions {
+function http2Options(common: CommonHttp | undefined, http2: Http2 | undefined): H2ClientOptions {
   const defaults = DEFAULT_H2_CLIENT_OPTIONS;
   const kilobytes = common?.maxResponseHeadersKb;
   return {

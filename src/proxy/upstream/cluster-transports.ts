@@ -1,7 +1,7 @@
 import type { Messages } from "../../proto/messages.d.ts";
 import type { CertificateReport, ClientTransport, ClientTransportContext, Extensions, Host } from "../api.ts";
-import { usesHttp2 } from "./cluster-settings.ts";
 import { findTransportSocket } from "../transport-sockets.ts";
+import { alpnNames, upstreamProtocols } from "./upstream-protocols.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 type TransportSocket = Messages["envoy.config.core.v3.TransportSocket"];
@@ -26,7 +26,8 @@ export class ClusterTransports {
     extensions: Pick<Extensions, "transportSockets">,
     context: Omit<ClientTransportContext, "protocols">,
   ) {
-    const protocols = [usesHttp2(cluster) ? "h2" : "http/1.1"];
+    const { choice } = upstreamProtocols(cluster);
+    const protocols = alpnNames(choice);
     const create = (config: TransportSocket | undefined): ClientTransport | undefined => {
       const found = findTransportSocket(config, extensions, "createClient");
       return found?.def.createClient?.(found.message as never, { ...context, protocols });
@@ -36,6 +37,9 @@ export class ClusterTransports {
       criteria: Object.entries(match ?? {}),
       transport: create(transportSocket),
     }));
+    const plaintext = [this.#default, ...this.#matches.map(({ transport }) => transport)].includes(undefined);
+    if (choice === "alpn" && plaintext)
+      throw new Error(`ALPN configured for cluster ${cluster.name} which has a non-ALPN transport socket`);
   }
 
   /** Whether a host's metadata decide. */

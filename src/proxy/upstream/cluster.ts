@@ -21,12 +21,13 @@ import { requestServerName } from "./auto-name.ts";
 import { clusterSettings, type ClusterSettings } from "./cluster-settings.ts";
 import { ClusterStats, clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
-import { H2Pool } from "./h2-pool.ts";
+import { ConnectionPool } from "./connection-pool.ts";
 import { HostSet, type BalancerFactory } from "./host-set.ts";
 import { UpstreamHost } from "./host.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
 import { TcpConnection } from "./tcp-connection.ts";
-import { H1Pool, type Pool, type PoolContext } from "./pool.ts";
+import type { Pool, PoolContext } from "./pool.ts";
+import { alpnNames, type PoolProtocol } from "./upstream-protocols.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import { priorityLoads, type PriorityLoad } from "./priority-load.ts";
 
@@ -126,12 +127,14 @@ export class WorkerCluster implements Cluster {
     priority: RoutingPriority,
     callbacks: PoolCallbacks,
     headers?: HeaderMap,
+    downstreamProtocol = "",
   ): PoolRequest {
     const upstream = host as UpstreamHost;
-    const { autoName } = this.#settings;
-    if (autoName !== undefined && headers !== undefined) {
-      const name = requestServerName(headers, autoName);
-      if (name !== "") return this.#namedPool(upstream, priority, name).openStream(callbacks);
+    const { autoName, connection } = this.#settings;
+    if (autoName !== undefined || connection.protocol === "downstream") {
+      const name =
+        autoName !== undefined && headers !== undefined ? requestServerName(headers, autoName) : "";
+      return this.#poolFor(upstream, priority, name, downstreamProtocol).openStream(callbacks);
     }
     const pool = upstream.pools[priority] ?? this.#createPool(upstream, priority);
     return pool.openStream(callbacks);
@@ -145,7 +148,7 @@ export class WorkerCluster implements Cluster {
       settings,
       bufferLimit,
       context: this.#poolContext,
-      connector: (upstream.connector ??= this.#connector(upstream, "")),
+      connector: (upstream.connector ??= this.#connector(upstream, "", undefined)),
     };
     return TcpConnection.open(options, callbacks);
   }
@@ -226,40 +229,53 @@ export class WorkerCluster implements Cluster {
     return new ClusterTransports(message, { transportSockets }, { ...factory, scope: this.stats });
   }
 
-  #namedPool(host: UpstreamHost, priority: RoutingPriority, name: string): Pool {
-    const key = `${priority} ${name}`;
-    let pool = host.namedPools?.get(key);
+  /** The pool for what a request asks for, in clusters where that matters. */
+  #poolFor(host: UpstreamHost, priority: RoutingPriority, name: string, downstreamProtocol: string): Pool {
+    const { protocol: choice } = this.#settings.connection;
+    const http2 = choice === "downstream" && downstreamProtocol === "HTTP/2";
+    const protocol = choice === "downstream" ? (http2 ? "http2" : "http1") : choice;
+    const key = `${priority} ${protocol} ${name}`;
+    let pool = host.specialPools?.get(key);
     if (pool === undefined) {
-      pool = this.#newPool(host, priority, name);
+      pool = this.#newPool(host, priority, protocol, name);
       if (host.removed) pool.drain();
-      else (host.namedPools ??= new Map()).set(key, pool);
+      else (host.specialPools ??= new Map()).set(key, pool);
     }
     return pool;
   }
 
-  #newPool(host: UpstreamHost, priority: RoutingPriority, serverName: string): Pool {
-    const { connection } = this.#settings;
-    const connector = this.#connector(host, serverName);
-    if (connection.http2 !== undefined)
-      return new H2Pool(host, priority, connection, connection.http2, this.#poolContext, connector);
-    return new H1Pool(host, priority, connection, this.#poolContext, connector);
+  #createPool(host: UpstreamHost, priority: RoutingPriority): Pool {
+    const pool = this.#newPool(host, priority, this.#settings.connection.protocol as PoolProtocol, "");
+    if (host.removed) pool.drain();
+    else host.pools[priority] = pool;
+    return pool;
+  }
+
+  #newPool(host: UpstreamHost, priority: RoutingPriority, protocol: PoolProtocol, serverName: string): Pool {
+    const connector = this.#connector(host, serverName, alpnNames(protocol));
+    return new ConnectionPool({
+      host,
+      priority,
+      protocol,
+      settings: this.#settings.connection,
+      context: this.#poolContext,
+      connector,
+    });
   }
 
   /** How connections to a host are secured; undefined = plaintext. */
-  #connector(host: UpstreamHost, serverName: string): ClientConnector | undefined {
+  #connector(
+    host: UpstreamHost,
+    serverName: string,
+    protocols: readonly string[] | undefined,
+  ): ClientConnector | undefined {
     const { autoName } = this.#settings;
     return this.#transports.forHost(host)?.connector({
       hostname: host.hostname,
       serverName: serverName !== "" && autoName!.sni ? serverName : undefined,
       validName: serverName !== "" && autoName!.san ? serverName : undefined,
+      protocols,
     });
-  }
-
-  #createPool(host: UpstreamHost, priority: RoutingPriority): Pool {
-    const pool = this.#newPool(host, priority, "");
-    if (host.removed) pool.drain();
-    else host.pools[priority] = pool;
-    return pool;
   }
 
   #pickOnce(context: PickContext): Host | undefined {

@@ -28,8 +28,8 @@ export class UpstreamHost implements Host {
   readonly pools: [Pool | null, Pool | null] = [null, null];
   /** The cluster has it no longer: a request that chose it before is still served, but nothing is kept open. */
   removed = false;
-  /** Pools by priority and server name, in clusters that take the name from requests. */
-  namedPools: Map<string, Pool> | undefined;
+  /** Pools by priority, protocol and server name, in clusters that take these from requests. */
+  specialPools: Map<string, Pool> | undefined;
   /** How connections that are no pool's are secured; made at first use. */
   connector: ClientConnector | undefined;
   #spec: HostSpec;
@@ -145,8 +145,8 @@ export class UpstreamHost implements Host {
       pool?.drain();
     }
     this.connector = undefined;
-    for (const pool of this.namedPools?.values() ?? []) pool.drain();
-    this.namedPools = undefined;
+    for (const pool of this.specialPools?.values() ?? []) pool.drain();
+    this.specialPools = undefined;
   }
 }
 
