@@ -197,6 +197,7 @@ describe("upstreamTls", () => {
       await waitUntil("stats", () => harness.stat(`cluster.up.ssl.${stat}`) === 1);
       assert.equal(harness.stat("cluster.up.ssl.handshake"), 0);
       assert.equal(harness.stat("cluster.up.upstream_cx_connect_fail"), 1);
+      assert.match(await ask(port), /^HTTP\/1\.1 503 /, "its session is not resumed either");
     });
   }
 

@@ -142,10 +142,22 @@ class TlsConnector implements ClientConnector {
       alpn: this.#alpn,
       session: this.#sessions.take(version),
     });
-    socket.on("session", (session) =>
-      this.#sessions.put(session, version, socket.getProtocol() === "TLSv1.3"),
-    );
-    const connection = Connection.overTls(socket, () => this.#settle(socket, version), net, handler);
+    // A resumed session shows no certificate again: one of a peer that is refused must never be resumed.
+    let accepted = false;
+    let early: Buffer | undefined;
+    const keep = (session: Buffer) =>
+      this.#sessions.put(session, version, socket.getProtocol() === "TLSv1.3");
+    socket.on("session", (session) => {
+      if (accepted) keep(session);
+      else early = session;
+    });
+    const settle = () => {
+      const outcome = this.#settle(socket, version);
+      accepted = typeof outcome !== "string";
+      if (accepted && early !== undefined) keep(early);
+      return outcome;
+    };
+    const connection = Connection.overTls(socket, settle, net, handler);
     let secure = false;
     socket.once("secureConnect", () => (secure = true));
     socket.once("error", (error: Error & { code?: string }) => {
