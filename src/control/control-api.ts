@@ -6,6 +6,7 @@ import type { CatalogStore } from "./catalog-store.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
 import { endpointAddress } from "./model.ts";
 import { typeUrl, type ResourceTypeName } from "./resource.ts";
+import type { WeftLimits } from "./views/weft-limits.ts";
 import { NodeRefused, type Snapshot, type SnapshotBuilder } from "./snapshot.ts";
 
 export interface ControlApiParts {
@@ -14,6 +15,7 @@ export interface ControlApiParts {
   readonly metrics: ControlMetrics;
   readonly snapshots: SnapshotBuilder;
   readonly ready: () => boolean;
+  readonly weft?: WeftLimits;
 }
 
 const REST_TYPES: Readonly<Record<string, ResourceTypeName>> = {
@@ -44,7 +46,7 @@ export function controlApi(parts: ControlApiParts): Hono {
       connected_at: new Date(connectedAt).toISOString(),
       types: status,
     }));
-    return context.json({ nodes });
+    return context.json({ nodes, left_out_for_weft: parts.weft?.leftOut ?? [] });
   });
   api.get("/v1/sources", (context) => {
     const sources = catalog.reports().map((report) => ({

@@ -13,6 +13,8 @@ import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import type { OptionValues } from "./source-options.ts";
 import { sources as shippedSources } from "./sources/index.ts";
+import { WeftLimits } from "./views/weft-limits.ts";
+import type { Ledger } from "../proto/ledger.ts";
 
 export interface ControlOptions {
   /** `registry:url=http://…`, `file:path=…`; at least one. */
@@ -29,6 +31,8 @@ export interface ControlOptions {
   readonly hold?: HoldOptions;
   /** How long removed clusters stay with nodes, in milliseconds. */
   readonly lingerMs?: number;
+  /** What `weft proxy` implements; without it, its nodes get what Envoy gets and refuse what they lack. */
+  readonly weft?: readonly Ledger[];
   readonly log: SourceLog;
   readonly shipped?: readonly DiscoverySourceDef[];
 }
@@ -51,7 +55,13 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = sourceNames(parsed);
   let policy = mesh === undefined ? policyWithoutFile() : await readPolicy(mesh);
-  const snapshots = new SnapshotBuilder(policy, options.lingerMs ?? LINGER_MS);
+  const weft =
+    options.weft === undefined
+      ? undefined
+      : new WeftLimits(options.weft, (text) =>
+          log.warn(`weft proxy does not implement ${text}: its nodes do without`),
+        );
+  const snapshots = new SnapshotBuilder(policy, options.lingerMs ?? LINGER_MS, weft);
   const stopping = new AbortController();
   const unknown = new Set<string>();
   let restored = false;
@@ -83,7 +93,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   }
 
   if (options.lastGood !== undefined) restored = await restore(options.lastGood, catalog, log);
-  const api = controlApi({ catalog, ads, metrics, snapshots, ready });
+  const api = controlApi({ catalog, ads, metrics, snapshots, ready, ...(weft !== undefined && { weft }) });
   const http = await listenHttp(api, host, options.apiPort ?? 0);
   let xdsPort: number;
   try {

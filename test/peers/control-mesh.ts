@@ -4,12 +4,22 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { startControl, type ControlOptions, type ControlPlane } from "../../src/control/control.ts";
-import { startProxy, type RunningProxy } from "../../src/testing/start-proxy.ts";
+import { startProxy, type ProxyKind, type RunningProxy } from "../../src/testing/start-proxy.ts";
 import { tempDir } from "../../src/testing/temp-dir.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
 
-/** Services by name with the ports of their instances. */
-export type Services = Readonly<Record<string, readonly number[]>>;
+/** An instance as the file source has it. */
+export interface Instance {
+  readonly ip?: string;
+  readonly port: number;
+  readonly version?: string;
+  readonly region?: string;
+  readonly zone?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Services by name with the ports of their instances, or more of them. */
+export type Services = Readonly<Record<string, readonly (number | Instance)[]>>;
 
 export interface NodeStatus {
   id: string;
@@ -51,7 +61,12 @@ export class ControlMesh {
   writeServices(services: Services): void {
     const content = Object.entries(services).map(([name, ports]) => [
       name,
-      { instances: ports.map((port) => ({ ip: "127.0.0.1", port })) },
+      {
+        instances: ports.map((each) => ({
+          ip: "127.0.0.1",
+          ...(typeof each === "number" ? { port: each } : each),
+        })),
+      },
     ]);
     replaceFile(join(this.sources, "services.json"), { services: Object.fromEntries(content) });
   }
@@ -61,9 +76,13 @@ export class ControlMesh {
   }
 
   async envoy(bootstrap: object, args: string[] = []): Promise<RunningProxy> {
-    const envoy = await startProxy("envoy", bootstrap, { args });
-    this.context.after(() => envoy.stop());
-    return envoy;
+    return this.proxy("envoy", bootstrap, args);
+  }
+
+  async proxy(kind: ProxyKind, bootstrap: object, args: string[] = []): Promise<RunningProxy> {
+    const proxy = await startProxy(kind, bootstrap, { args });
+    this.context.after(() => proxy.stop());
+    return proxy;
   }
 
   async api<T>(path: string): Promise<T> {
@@ -78,10 +97,17 @@ export class ControlMesh {
   }
 
   async synced(id: string): Promise<void> {
-    await waitUntil(`${id} is synced`, async () => {
-      const node = await this.node(id);
-      return node !== undefined && node.types.every(({ state }) => state === "synced");
-    });
+    let rejected: NodeStatus["types"][number] | undefined;
+    try {
+      await waitUntil(`${id} is synced`, async () => {
+        const node = await this.node(id);
+        rejected = node?.types.find(({ state }) => state === "nacked");
+        return node !== undefined && node.types.every(({ state }) => state === "synced");
+      });
+    } catch (error) {
+      if (rejected === undefined) throw error;
+      throw new Error(`${id} rejects ${rejected.type}: ${rejected.error}`, { cause: error });
+    }
   }
 }
 

@@ -110,6 +110,8 @@ export const controlCommand: CliCommand = {
 async function serve(options: ServeOptions): Promise<void> {
   const { startControl } = await import("../../control/control.ts");
   const { defaultHoldOptions } = await import("../../control/hold.ts");
+  const { loadParts } = await import("../../proxy/main/parts.ts");
+  const { ledgers } = await loadParts();
   const log = programLog("control", options.logLevel);
   const maxHoldMs = options.maxHold === "never" ? Number.POSITIVE_INFINITY : Number(options.maxHold) * 1000;
   if (!(maxHoldMs >= 0)) throw new Error(`"${options.maxHold}" is not a time to hold: give seconds or never`);
@@ -119,6 +121,7 @@ async function serve(options: ServeOptions): Promise<void> {
     xdsPort: options.xdsPort,
     apiPort: options.apiPort,
     hold: { ...defaultHoldOptions, maxHoldMs },
+    weft: ledgers,
     log,
     ...(options.mesh !== undefined && { mesh: options.mesh }),
     ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
@@ -128,7 +131,8 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 async function nodes({ api }: { api: string }): Promise<void> {
-  const { nodes: list } = await ask<{ nodes: NodeJson[] }>(api, "/v1/nodes");
+  const answer = await ask<{ nodes: NodeJson[]; left_out_for_weft: string[] }>(api, "/v1/nodes");
+  const list = answer.nodes;
   const rows = list.map((node) => [
     node.id,
     node.cluster,
@@ -144,6 +148,7 @@ async function nodes({ api }: { api: string }): Promise<void> {
     for (const type of node.types)
       if (type.state === "nacked") console.log(`${node.id} rejects ${type.type}: ${type.error}`);
   }
+  for (const text of answer.left_out_for_weft) console.log(`weft proxies do without ${text}`);
 }
 
 async function sources({ api }: { api: string }): Promise<void> {

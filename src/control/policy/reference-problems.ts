@@ -57,7 +57,10 @@ function settings(own: ServiceSettings, whole: Whole, path: Path, add: Add): voi
     add([...path, "balance", "choices"], "has no effect: balance.policy must be least_request");
   if (tls) {
     if (whole.tls?.ca === undefined && whole.tls?.insecure !== true)
-      add([...path, "tls"], 'needs ca: a file, or "system"; insecure: true trusts any certificate');
+      add(
+        [...path, "tls"],
+        "needs ca, a file of certificates to trust; insecure: true trusts any certificate",
+      );
     if (whole.tls?.ca !== undefined && whole.tls.insecure === true)
       add([...path, "tls", "insecure"], "contradicts ca");
     if ((whole.tls?.cert === undefined) !== (whole.tls?.key === undefined))

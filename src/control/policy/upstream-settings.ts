@@ -80,7 +80,7 @@ export const upstreamFields = {
     subset_fallback: z.enum(["any", "none"]).optional(),
   }),
   tls: section({
-    /** File of certificates to trust, or "system". */
+    /** File of certificates to trust, on the machine of the proxy. */
     ca: z.string().min(1).optional(),
     /** Trust any certificate. */
     insecure: z.literal(true).optional(),

@@ -28,7 +28,7 @@ export function upstreamTls(service: string, { tls, protocol }: EffectiveSetting
 
 function validation(ca: string, names: readonly string[] | undefined): JsonValue {
   return {
-    ...(ca === "system" ? { system_root_certs: {} } : { trusted_ca: { filename: ca } }),
+    trusted_ca: { filename: ca },
     ...(names !== undefined && {
       match_typed_subject_alt_names: names.map((name) => ({
         san_type: name.includes("://") ? "URI" : "DNS",
