@@ -1,53 +1,22 @@
-import {
-  Server,
-  ServerCredentials,
-  status,
-  type MethodDefinition,
-  type ServerDuplexStream,
-} from "@grpc/grpc-js";
-import { decode, encode } from "../proto/registry.ts";
-import { AdsSession, nodeIdentity, servedType, type DiscoveryRequest } from "./ads-session.ts";
+import { GrpcServer } from "../grpc/server.ts";
+import type { GrpcCall } from "../grpc/server-method.ts";
+import { GRPC_STATUS, type GrpcStatus } from "../grpc/status.ts";
+import { AdsSession } from "./ads-session.ts";
+import { AdsStream, type AdsStreamOwner } from "./ads-stream.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
-import type { ResourceTypeName } from "./resource.ts";
-import { NodeRefused, type SnapshotBuilder } from "./snapshot.ts";
+import type { DiscoveryRequest } from "./discovery-request.ts";
+import type { DiscoveryProtocol } from "./discovery-response.ts";
+import { nodeIdentity } from "./node-identity.ts";
+import { RESOURCE_TYPES, typeDef, type ResourceTypeName } from "./resource-type.ts";
+import { NodeRefused, type SnapshotSource } from "./snapshot.ts";
 import type { SourceLog } from "./source.ts";
-import type { TypeResponse } from "./subscription.ts";
-import type { NodeIdentity } from "./views/view.ts";
 
-type Call = ServerDuplexStream<DiscoveryRequest, Buffer>;
-
-/** The streaming methods; one that carries a single type knows it without being told. */
-const METHODS: readonly { service: string; method: string; type: ResourceTypeName | undefined }[] = [
-  {
-    service: "envoy.service.discovery.v3.AggregatedDiscoveryService",
-    method: "StreamAggregatedResources",
-    type: undefined,
-  },
-  {
-    service: "envoy.service.cluster.v3.ClusterDiscoveryService",
-    method: "StreamClusters",
-    type: "envoy.config.cluster.v3.Cluster",
-  },
-  {
-    service: "envoy.service.endpoint.v3.EndpointDiscoveryService",
-    method: "StreamEndpoints",
-    type: "envoy.config.endpoint.v3.ClusterLoadAssignment",
-  },
-  {
-    service: "envoy.service.listener.v3.ListenerDiscoveryService",
-    method: "StreamListeners",
-    type: "envoy.config.listener.v3.Listener",
-  },
-  {
-    service: "envoy.service.route.v3.RouteDiscoveryService",
-    method: "StreamRoutes",
-    type: "envoy.config.route.v3.RouteConfiguration",
-  },
-];
-
+const ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService";
 /** Requests are small: names of resources, and the reason of a rejection. */
 const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
-/** How long streams have to end by themselves when the server stops. */
+/** How often sessions are looked at for what depends on time. */
+const TICK_MS = 500;
+/** How long streams have to end by themselves when the server stops at once. */
 const CLOSE_MS = 200;
 
 export interface AdsServerOptions {
@@ -56,119 +25,91 @@ export interface AdsServerOptions {
   readonly port: number;
   readonly log: SourceLog;
   readonly metrics: ControlMetrics;
-  readonly snapshots: SnapshotBuilder;
+  readonly snapshots: SnapshotSource;
   /** Whether there is something to serve; until then streams wait. */
   readonly ready: () => boolean;
+  /** Age at which a client is asked to connect anew, in milliseconds; never without. */
+  readonly maxConnectionAge?: number;
+  /** Asked about each stream: the status with which it is refused, or undefined. */
+  readonly admit?: (call: GrpcCall) => GrpcStatus | undefined;
 }
 
-/** xDS over gRPC: aggregated and per-type streams, state of the world. */
-export class AdsServer {
+/** xDS over gRPC: aggregated and per-type streams, state of the world and incremental. */
+export class AdsServer implements AdsStreamOwner {
+  readonly grpc: GrpcServer;
   readonly #options: AdsServerOptions;
-  readonly #server: Server;
-  readonly #sessions = new Map<AdsSession, { readonly call: Call; readonly aggregated: boolean }>();
-  #lingerTimer: NodeJS.Timeout | undefined;
+  readonly #streams = new Map<AdsSession, AdsStream>();
+  /** Open aggregated streams by node id. */
+  readonly #ids = new Map<string, AdsSession>();
+  readonly #timer: NodeJS.Timeout;
   #closed = false;
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
-    this.#server = new Server({
-      "grpc.keepalive_time_ms": 30_000,
-      "grpc.keepalive_timeout_ms": 10_000,
-      "grpc.keepalive_permit_without_calls": 1,
-      "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
+    const { log, maxConnectionAge, admit } = options;
+    this.grpc = new GrpcServer({
+      maxMessage: MAX_REQUEST_BYTES,
+      ...(maxConnectionAge !== undefined && { maxConnectionAge }),
+      ...(admit !== undefined && { admit }),
+      onTlsFailure: (address, reason) => log.warn(`TLS with ${address} failed: ${reason}`),
     });
-    const definition: Record<string, MethodDefinition<DiscoveryRequest, Buffer>> = {};
-    const handlers: Record<string, (call: Call) => void> = {};
-    for (const { service, method, type } of METHODS) {
-      definition[method] = {
-        path: `/${service}/${method}`,
-        requestStream: true,
-        responseStream: true,
-        requestSerialize: (message: DiscoveryRequest) =>
-          Buffer.from(encode("envoy.service.discovery.v3.DiscoveryRequest", message)),
-        requestDeserialize: (bytes: Buffer) => decode("envoy.service.discovery.v3.DiscoveryRequest", bytes),
-        responseSerialize: (bytes: Buffer) => bytes,
-        responseDeserialize: (bytes: Buffer) => bytes,
-      };
-      handlers[method] = (call) => this.#serve(call, type);
+    this.#register(ADS, "StreamAggregatedResources", "sotw", undefined);
+    this.#register(ADS, "DeltaAggregatedResources", "delta", undefined);
+    for (const type of RESOURCE_TYPES) {
+      const { service, stream, delta } = typeDef(type);
+      if (stream !== undefined) this.#register(service, stream, "sotw", type);
+      this.#register(service, delta, "delta", type);
     }
-    this.#server.addService(definition, handlers as never);
+    this.#timer = setInterval(() => this.#tick(Date.now()), TICK_MS);
+    this.#timer.unref();
   }
 
   get sessions(): AdsSession[] {
-    return [...this.#sessions.keys()];
+    return [...this.#streams.keys()];
   }
 
   /** Starts to listen; returns the port. Throws when it is taken. */
   async listen(): Promise<number> {
-    const { host, port } = this.#options;
-    const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(new Error(`Cannot listen on ${address}: ${error.message}`));
-      else resolve(bound);
-    });
-    return promise;
+    return this.grpc.listen(this.#options.host, this.#options.port);
   }
 
   /** Sends every node what changed. */
   pushAll(): void {
-    for (const [session, { call }] of this.#sessions) this.#push(session, call);
+    const now = Date.now();
+    for (const [session, stream] of this.#streams) this.#push(session, stream, now);
+  }
+
+  /** Sends clients elsewhere over the next `spread` milliseconds; returns when all are gone. */
+  async drain(spread: number): Promise<void> {
+    await this.grpc.drain(spread);
+    await this.close();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#lingerTimer);
-    for (const { call } of this.#sessions.values()) call.end();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    // A client that keeps its connection for the next stream would hold up the shutdown for as long as it likes.
-    const force = setTimeout(() => {
-      this.#server.forceShutdown();
-      resolve();
-    }, CLOSE_MS);
-    this.#server.tryShutdown(() => resolve());
-    await promise;
-    clearTimeout(force);
+    clearInterval(this.#timer);
+    await this.grpc.drain(0, CLOSE_MS);
   }
 
-  #serve(call: Call, fixedType: ResourceTypeName | undefined): void {
-    const { log } = this.#options;
-    let session: AdsSession | undefined;
-    let refused = false;
-    call.on("data", (request: DiscoveryRequest) => {
-      if (refused) return;
-      try {
-        session ??= this.#open(request, call, fixedType === undefined);
-        const type = fixedType ?? servedType(request.typeUrl);
-        // A type that is not ours to answer leaves the other types on the stream alone.
-        if (type === undefined) {
-          log.warn(`node ${session.node.id} asks for ${request.typeUrl}, which is not served`);
-        } else session.receive(type, request);
-      } catch (error) {
-        refused = true;
-        this.#refuse(call, error);
-      }
-    });
-    const gone = () => {
-      if (session !== undefined && this.#sessions.delete(session)) {
-        log.info(`node ${session.node.id} (${session.view || "no view yet"}) disconnected`);
-      }
-    };
-    call.on("end", () => {
-      gone();
-      call.end();
-    });
-    call.on("error", gone);
-    call.on("cancelled", gone);
-    call.on("close", gone);
+  #register(
+    service: string,
+    method: string,
+    protocol: DiscoveryProtocol,
+    type: ResourceTypeName | undefined,
+  ): void {
+    this.grpc.register(`/${service}/${method}`, (call) => new AdsStream(this, call, protocol, type));
   }
 
-  #open(request: DiscoveryRequest, call: Call, aggregated: boolean): AdsSession {
+  open(stream: AdsStream, request: DiscoveryRequest): AdsSession {
     const { log, metrics, snapshots } = this.#options;
-    const node = nodeIdentity(request, call.getPeer());
-    snapshots.build(node, Date.now());
-    const session = new AdsSession(node, Date.now(), {
-      send: (response) => this.#send(call, response),
+    const now = Date.now();
+    const node = nodeIdentity(request.node(), stream.call.peer.address);
+    snapshots.build(node, now);
+    const session = new AdsSession(node, stream.protocol, now, {
+      send: (response, lastNonce) => {
+        metrics.pushes.add(1, { type: response.type });
+        return stream.send(response, lastNonce);
+      },
       onNack: (type, version, error) => {
         metrics.nacks.add(1, { node: node.id, type });
         log.warn(`node ${node.id} rejects ${type} version ${version}: ${error}`);
@@ -176,58 +117,58 @@ export class AdsServer {
       onMissing: (type, names) =>
         log.warn(`node ${node.id} asks for ${type} ${names.join(", ")}, which its view does not have`),
     });
-    if (aggregated) this.#warnOfTwin(node);
-    this.#sessions.set(session, { call, aggregated });
-    this.#push(session, call);
+    if (stream.type === undefined) this.#noteId(session);
+    this.#streams.set(session, stream);
+    this.#push(session, stream, now);
     log.info(
       `node ${node.id} (cluster ${node.cluster || "-"}) connected from ${node.peer}, view ${session.view || "not yet known"}`,
     );
     return session;
   }
 
-  #warnOfTwin({ id, peer }: NodeIdentity): void {
-    for (const [{ node }, { aggregated }] of this.#sessions) {
-      if (!aggregated || node.id !== id) continue;
-      this.#options.log.warn(
-        `node id "${id}" is used from ${node.peer} and ${peer}: give every proxy an id of its own to tell them apart`,
-      );
-      return;
-    }
+  refuse(call: GrpcCall, error: unknown): void {
+    const { log, metrics } = this.#options;
+    const text = error instanceof Error ? error.message : String(error);
+    const refused = error instanceof NodeRefused;
+    metrics.refusals.add(1);
+    log.warn(refused ? `refused: ${text}` : `stream failed: ${text}`);
+    call.end(refused ? GRPC_STATUS.permissionDenied : GRPC_STATUS.internal, text);
   }
 
-  #push(session: AdsSession, call: Call): void {
+  notServed(session: AdsSession, typeUrl: string): void {
+    this.#options.log.warn(`node ${session.node.id} asks for ${typeUrl}, which is not served`);
+  }
+
+  closed(session: AdsSession): void {
+    if (!this.#streams.delete(session)) return;
+    const { id } = session.node;
+    if (this.#ids.get(id) === session) this.#ids.delete(id);
+    this.#options.log.info(`node ${id} (${session.view || "no view yet"}) disconnected`);
+  }
+
+  #noteId(session: AdsSession): void {
+    const { id, peer } = session.node;
+    const twin = this.#ids.get(id);
+    this.#ids.set(id, session);
+    if (twin === undefined) return;
+    this.#options.log.warn(
+      `node id "${id}" is used from ${twin.node.peer} and ${peer}: give every proxy an id of its own to tell them apart`,
+    );
+  }
+
+  #push(session: AdsSession, stream: AdsStream, now: number): void {
     const { ready, snapshots } = this.#options;
     if (this.#closed || !ready()) return;
     try {
-      session.push(snapshots.build(session.node, Date.now()));
+      session.push(snapshots.build(session.node, now), now);
     } catch (error) {
-      this.#sessions.delete(session);
-      this.#refuse(call, error);
+      this.refuse(stream.call, error);
     }
-    const { due } = snapshots;
-    if (due !== undefined) this.#wakeAt(due);
   }
 
-  #send(call: Call, { resources, version, nonce }: TypeResponse): void {
-    this.#options.metrics.pushes.add(1, { type: resources.type });
-    call.write(resources.encode(version, nonce));
-  }
-
-  #refuse(call: Call, error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    const refused = error instanceof NodeRefused;
-    this.#options.metrics.refusals.add(1);
-    this.#options.log.warn(refused ? `refused: ${text}` : `stream failed: ${text}`);
-    call.emit("error", { code: refused ? status.PERMISSION_DENIED : status.INTERNAL, details: text });
-  }
-
-  #wakeAt(time: number): void {
-    if (this.#lingerTimer !== undefined) return;
-    const wake = () => {
-      this.#lingerTimer = undefined;
-      this.pushAll();
-    };
-    this.#lingerTimer = setTimeout(wake, Math.max(10, time - Date.now()));
-    this.#lingerTimer.unref();
+  #tick(now: number): void {
+    const { due } = this.#options.snapshots;
+    if (due !== undefined && due <= now) this.pushAll();
+    for (const session of this.#streams.keys()) session.tick(now);
   }
 }

@@ -6,11 +6,9 @@ import { test, type TestContext } from "node:test";
 import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
 import { create, decode, encode, type MessageOf } from "../proto/registry.ts";
 import { startControl, type ControlPlane } from "./control.ts";
-import { RESOURCE_TYPES, typeUrl, type ResourceTypeName } from "./resource.ts";
+import { CLUSTER, ENDPOINT, typeUrl, type ResourceTypeName } from "./resource-type.ts";
 
 type DiscoveryResponse = MessageOf<"envoy.service.discovery.v3.DiscoveryResponse">;
-
-const [CLUSTER, ENDPOINT] = RESOURCE_TYPES;
 
 /** A discovery client that acknowledges what it gets, unless told otherwise. */
 class XdsClient {

@@ -1,7 +1,9 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Catalog } from "../model.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
-import type { Resource, ResourceCache, ResourceTypeName } from "../resource.ts";
+import type { Resource } from "../resource.ts";
+import type { ResourceCache } from "../resource-cache.ts";
+import type { ResourceTypeName } from "../resource-type.ts";
 
 /** Who asks: the node of a discovery request, as far as views care. */
 export interface NodeIdentity {
