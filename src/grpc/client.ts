@@ -2,6 +2,7 @@ import type { AsyncStreams } from "../http/async-stream.ts";
 import { HeaderMap } from "../http/header-map.ts";
 import { ClientCall, type GrpcStream, type GrpcStreamHandler } from "./client-call.ts";
 import { GRPC_STATUS, type GrpcStatus } from "./status.ts";
+import { formatGrpcTimeout } from "./timeout.ts";
 
 /** One service as its callers reach it. */
 export interface GrpcClientOptions {
@@ -72,15 +73,9 @@ export class GrpcClient {
     headers.path = path;
     headers.authority = authority;
     headers.add("te", "trailers");
-    if (timeout > 0) headers.add("grpc-timeout", grpcTimeout(timeout));
+    if (timeout > 0) headers.add("grpc-timeout", formatGrpcTimeout(timeout));
     headers.add("content-type", "application/grpc");
     for (const [name, value] of metadata) headers.add(name, value);
     return headers;
   }
-}
-
-/** Value of grpc-timeout: at most eight digits and a unit. */
-function grpcTimeout(ms: number): string {
-  const whole = Math.ceil(ms);
-  return whole < 1e8 ? `${whole}m` : `${Math.ceil(whole / 1000)}S`;
 }

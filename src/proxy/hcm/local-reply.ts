@@ -1,3 +1,5 @@
+import { isGrpcContentType } from "../../grpc/content-type.ts";
+import { encodeGrpcMessage } from "../../grpc/status.ts";
 import { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import type { LocalReply } from "../api.ts";
@@ -12,9 +14,7 @@ const GRPC_STATUSES: Readonly<Record<number, number>> = { 400: 13, 401: 16, 403:
 
 /** Whether the request is a gRPC one, whose replies carry their status in grpc-status. */
 export function isGrpcRequest(request: HeaderMap | undefined): boolean {
-  const type = request?.getId(CONTENT_TYPE);
-  if (type === undefined || !type.startsWith("application/grpc")) return false;
-  return type.length === 16 || type.charCodeAt(16) === 43 || type.charCodeAt(16) === 59;
+  return isGrpcContentType(request?.getId(CONTENT_TYPE));
 }
 
 /** Head of a reply whose body is `body`: the reply's headers, content-length, content-type. */
@@ -45,18 +45,7 @@ export function grpcReplyHeaders(reply: LocalReply): HeaderMap {
   reply.modify?.(headers);
   headers.setId(CONTENT_TYPE, "application/grpc");
   headers.setId(GRPC_STATUS, String(reply.grpcStatus ?? GRPC_STATUSES[reply.status] ?? 2));
-  if (reply.body !== undefined && reply.body !== "") headers.setId(GRPC_MESSAGE, percentEncode(reply.body));
+  if (reply.body !== undefined && reply.body !== "")
+    headers.setId(GRPC_MESSAGE, encodeGrpcMessage(reply.body));
   return headers;
-}
-
-/** grpc-message encoding: bytes outside printable ASCII, and "%", as %XX. */
-function percentEncode(text: string): string {
-  let out = "";
-  for (const byte of Buffer.from(text, "utf8")) {
-    out +=
-      byte < 0x20 || byte > 0x7e || byte === 0x25
-        ? "%" + byte.toString(16).toUpperCase().padStart(2, "0")
-        : String.fromCharCode(byte);
-  }
-  return out;
 }

@@ -1,4 +1,5 @@
 import type { SafeRegex } from "../../base/safe-regex.ts";
+import { isGrpcContentType } from "../../grpc/content-type.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import { matchesAll, type HeaderMatcher } from "../matcher/header-matcher.ts";
@@ -46,15 +47,9 @@ export class RouteConditions {
 
   hold(headers: HeaderMap, random: number): boolean {
     if (this.#fraction !== undefined && !this.#fraction.includes(random)) return false;
-    if (this.#grpc && !isGrpc(headers.getId(CONTENT_TYPE))) return false;
+    if (this.#grpc && !isGrpcContentType(headers.getId(CONTENT_TYPE))) return false;
     if (!matchesAll(this.#headers, headers)) return false;
     for (let i = 0; i < this.#query.length; i++) if (!this.#query[i]!.matches(headers.path)) return false;
     return true;
   }
-}
-
-/** "application/grpc" or "application/grpc+…". */
-export function isGrpc(contentType: string | undefined): boolean {
-  if (contentType === undefined || !contentType.startsWith("application/grpc")) return false;
-  return contentType.length === 16 || contentType.charCodeAt(16) === 43;
 }

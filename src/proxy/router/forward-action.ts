@@ -2,6 +2,7 @@ import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { RoutingPriority } from "../api.ts";
 import { compileHostRewrite, type HostRewrite } from "./host-rewrite.ts";
+import { MaxGrpcTimeout } from "./max-grpc-timeout.ts";
 import { MaxStreamDuration } from "./max-stream-duration.ts";
 import { compilePathRewrite, type PathRewrite } from "./path-rewrite.ts";
 import { compileRetryPolicy, noRetries, type RetryPolicy } from "./retry-policy.ts";
@@ -25,6 +26,8 @@ export interface ForwardAction {
   readonly appendForwardedHost: boolean;
   /** Milliseconds from the end of the request; 0 = none. */
   readonly timeout: number;
+  /** Takes the place of `timeout` for gRPC requests. */
+  readonly maxGrpcTimeout: MaxGrpcTimeout | undefined;
   /** Milliseconds; undefined = the connection manager's. */
   readonly idleTimeout: number | undefined;
   readonly maxStreamDuration: MaxStreamDuration | undefined;
@@ -59,6 +62,10 @@ export function compileForwardAction(
     appendForwardedHost: config.appendXForwardedHost,
     // Envoy does not use the timeout of a route that sets max_stream_duration.
     timeout: config.maxStreamDuration === undefined ? durationMs(config.timeout, DEFAULT_TIMEOUT) : 0,
+    maxGrpcTimeout:
+      config.maxGrpcTimeout === undefined || config.maxStreamDuration !== undefined
+        ? undefined
+        : new MaxGrpcTimeout(config),
     idleTimeout: durationMs(config.idleTimeout, undefined),
     maxStreamDuration: config.maxStreamDuration && new MaxStreamDuration(config.maxStreamDuration),
     upgrades: compileUpgrades(config.upgradeConfigs),

@@ -95,6 +95,8 @@ export const routerLedger: Ledger = {
     "retry_policy",
     "priority",
     "max_stream_duration",
+    "max_grpc_timeout",
+    "grpc_timeout_offset",
     "upgrade_configs",
   ],
   "envoy.config.route.v3.RouteAction.UpgradeConfig": ["upgrade_type", "enabled"],

@@ -1,11 +1,10 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
+import { formatGrpcTimeout, parseGrpcTimeout } from "../../grpc/timeout.ts";
 import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 
 const GRPC_TIMEOUT = knownHeaderId("grpc-timeout");
-/** Milliseconds per unit of grpc-timeout. */
-const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
 /** A route's limit on how long a stream may last. */
 export class MaxStreamDuration {
@@ -23,16 +22,21 @@ export class MaxStreamDuration {
 
   /** Milliseconds for this request; 0 = no limit; undefined = the connection manager's. */
   limit(headers: HeaderMap): number | undefined {
-    if (this.#grpcMax === undefined) return this.#max;
-    const asked = grpcTimeout(headers.getId(GRPC_TIMEOUT));
-    if (asked === undefined) return this.#max;
-    const timeout = this.#grpcMax > 0 ? Math.min(asked, this.#grpcMax) : asked;
+    return this.#asked(headers) ?? this.#max;
+  }
+
+  /** Tells the upstream what is left of the request's grpc-timeout, if it has one that counts. */
+  announce(headers: HeaderMap): void {
+    const limit = this.#asked(headers);
+    if (limit !== undefined) headers.setId(GRPC_TIMEOUT, formatGrpcTimeout(limit));
+  }
+
+  #asked(headers: HeaderMap): number | undefined {
+    const text = this.#grpcMax === undefined ? undefined : headers.getId(GRPC_TIMEOUT);
+    const given = text === undefined ? undefined : parseGrpcTimeout(text);
+    if (given === undefined) return undefined;
+    const asked = Math.ceil(given);
+    const timeout = this.#grpcMax! > 0 ? Math.min(asked, this.#grpcMax!) : asked;
     return timeout > this.#grpcOffset ? timeout - this.#grpcOffset : timeout;
   }
-}
-
-/** Milliseconds of a grpc-timeout such as "200m"; undefined if it is absent or malformed. */
-export function grpcTimeout(text: string | undefined): number | undefined {
-  const match = text === undefined ? null : /^(\d{1,8})([HMSmun])$/.exec(text);
-  return match === null ? undefined : Math.ceil(Number(match[1]) * UNITS[match[2]!]!);
 }

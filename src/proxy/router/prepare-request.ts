@@ -24,8 +24,11 @@ export function prepareRequest(
   config: RouterConfig,
 ): number {
   const { suppressEnvoyHeaders, respectExpectedTimeout } = config;
-  timeouts.begin(action.timeout, action.retryPolicy, headers, respectExpectedTimeout);
+  const grpcTimeout = action.maxGrpcTimeout?.limit(headers);
+  timeouts.grpc = grpcTimeout !== undefined;
+  timeouts.begin(grpcTimeout ?? action.timeout, action.retryPolicy, headers, respectExpectedTimeout);
   timeouts.announce(headers, 0, suppressEnvoyHeaders);
+  action.maxStreamDuration?.announce(headers);
   const timeoutStatus = headers.removeId(ALT_RESPONSE) ? 204 : 504;
   headers.removeId(ALT_STAT_NAME);
   info.upstreamAttemptCount = 1;

@@ -1,15 +1,19 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId, type HeaderId } from "../../http/header-name.ts";
+import { formatGrpcTimeout } from "../../grpc/timeout.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
 const EXPECTED = knownHeaderId("x-envoy-expected-rq-timeout-ms");
 const GLOBAL = knownHeaderId("x-envoy-upstream-rq-timeout-ms");
+const GRPC_TIMEOUT = knownHeaderId("grpc-timeout");
 const PER_TRY = knownHeaderId("x-envoy-upstream-rq-per-try-timeout-ms");
 
 /** The timeouts of one request, in milliseconds; 0 = none. */
 export class RequestTimeouts {
   global = 0;
   perTry = 0;
+  /** Upstreams are told by grpc-timeout, too. */
+  grpc = false;
 
   /** Takes the route's timeouts and what the request's headers say, and removes those headers. */
   begin(routeTimeout: number, policy: RetryPolicy, headers: HeaderMap, respectExpected: boolean): void {
@@ -27,7 +31,12 @@ export class RequestTimeouts {
   /** Tells the upstream how long the answer may take when `elapsed` ms have gone since the request was complete. */
   announce(headers: HeaderMap, elapsed: number, suppress: boolean): void {
     const ms = this.expected(elapsed);
-    if (ms <= 0 || suppress) return;
+    if (ms <= 0) return;
+    if (!suppress) this.#announceMs(headers, ms);
+    if (this.grpc) headers.setId(GRPC_TIMEOUT, formatGrpcTimeout(ms));
+  }
+
+  #announceMs(headers: HeaderMap, ms: number): void {
     // Almost every request carries its route's timeout: its text is kept.
     if (ms !== lastMs) {
       lastMs = ms;
