@@ -11,6 +11,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number | 
     .description("A service mesh: proxy, control plane, registry and auth service")
     .version(version(), "-v, --version")
     .exitOverride()
+    .enablePositionalOptions()
     .configureHelp({ sortSubcommands: true });
   program
     .command("proxy")

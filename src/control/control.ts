@@ -21,7 +21,11 @@ export interface ControlOptions {
   readonly sources: readonly string[];
   /** Mesh policy file; reloaded when it changes. */
   readonly mesh?: string;
+  /** The policy in place of a file. */
+  readonly policy?: MeshPolicy;
   readonly host?: string;
+  /** Where the API listens; default: as the xDS server. */
+  readonly apiHost?: string;
   /** gRPC port; 0 = any. */
   readonly xdsPort?: number;
   /** HTTP port; 0 = any. */
@@ -54,7 +58,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   const { log, host = "127.0.0.1", mesh } = options;
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = sourceNames(parsed);
-  let policy = mesh === undefined ? policyWithoutFile() : await readPolicy(mesh);
+  let policy = mesh === undefined ? (options.policy ?? policyWithoutFile()) : await readPolicy(mesh);
   const weft =
     options.weft === undefined
       ? undefined
@@ -94,7 +98,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
 
   if (options.lastGood !== undefined) restored = await restore(options.lastGood, catalog, log);
   const api = controlApi({ catalog, ads, metrics, snapshots, ready, ...(weft !== undefined && { weft }) });
-  const http = await listenHttp(api, host, options.apiPort ?? 0);
+  const http = await listenHttp(api, options.apiHost ?? host, options.apiPort ?? 0);
   let xdsPort: number;
   try {
     xdsPort = await ads.listen();

@@ -4,6 +4,7 @@ import { bootstrapCommand } from "./bootstrap.ts";
 import { controlCommand } from "./control.ts";
 import { meshCommands } from "./mesh.ts";
 import { registryCommand } from "./registry.ts";
+import { rotorCommand } from "./rotor.ts";
 import { upCommand } from "./up.ts";
 import { validateCommand } from "./validate.ts";
 
@@ -14,6 +15,7 @@ export const commands: readonly CliCommand[] = [
   controlCommand,
   meshCommands,
   registryCommand,
+  rotorCommand,
   upCommand,
   validateCommand,
 ];

@@ -46,15 +46,15 @@ export function withStaticResources(
 }
 
 function nameOf(field: Field, json: Json): string {
-  const name = field === "load_assignments" ? (json["clusterName"] ?? json["cluster_name"]) : json["name"];
+  const name = field === "load_assignments" ? json["cluster_name"] : json["name"];
   return typeof name === "string" ? name : "";
 }
 
 /** "IP:PORT", or "" for what is none. */
 function addressOf(listener: Json): string {
   const address = listener["address"] as Json | undefined;
-  const socket = (address?.["socketAddress"] ?? address?.["socket_address"]) as Json | undefined;
-  const port = socket?.["portValue"] ?? socket?.["port_value"];
+  const socket = address?.["socket_address"] as Json | undefined;
+  const port = socket?.["port_value"];
   return typeof port === "number" ? `${String(socket?.["address"])}:${port}` : "";
 }
 
