@@ -26,6 +26,7 @@ const debianPackages: Record<string, string> = {
   curl: "curl",
   etcd: "etcd-server",
   dnsmasq: "dnsmasq-base",
+  iptables: "iptables",
 };
 
 /** Go module that each program is built from. */

@@ -14,7 +14,7 @@ import type { Messages } from "../proto/messages.d.ts";
 import type { StatScope, StatStore } from "../stats/stat-store.ts";
 import type { ListenerFilterDef, TransportSocketDef } from "./api-sockets.ts";
 import type { NetworkFilterDef } from "./api-network.ts";
-import type { StreamInfo } from "./stream-info.ts";
+import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 
 export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 export type * from "./api-network.ts";
@@ -262,8 +262,11 @@ export interface Cluster {
   readonly bufferLimit: number;
   /** Milliseconds; undefined = none. */
   readonly maxStreamDuration: number | undefined;
-  /** A host by the cluster's policy; undefined when none is fit ("no healthy upstream"). */
-  pick(context: PickContext): Host | undefined;
+  /**
+   * A host by the cluster's policy; undefined when none is fit ("no healthy upstream").
+   * @param downstream the client's connection, which decides in ORIGINAL_DST clusters
+   */
+  pick(context: PickContext, downstream?: ConnectionInfo): Host | undefined;
   /** Circuit breakers: true and counted, or false when full. `release` takes back what was granted. */
   tryAcquire(resource: LimitedResource, priority: RoutingPriority): boolean;
   release(resource: LimitedResource, priority: RoutingPriority): void;

@@ -14,6 +14,7 @@ export type PeerName =
   | "h2spec"
   | "etcd"
   | "dnsmasq"
+  | "iptables"
   | "kube-apiserver"
   | "grpc-interop-client"
   | "grpc-interop-server"

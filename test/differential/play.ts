@@ -66,16 +66,22 @@ export async function play(
   const admin: Observation["admin"] = [];
   const notes: string[] = [];
   try {
-    for (const step of entry.steps) {
+    for (const written of entry.steps) {
+      const expandNames = (text: string): string => expandText(text, entry, environment);
+      const step: Step = {
+        ...written,
+        headers: written.headers.map(expandNames),
+        ...(written.bytes !== undefined && { bytes: expandNames(written.bytes) }),
+      };
       if (step.admin !== undefined) {
-        admin.push(await askAdmin(step.admin, proxy, (text) => expandText(text, entry, environment)));
+        admin.push(await askAdmin(step.admin, proxy, expandNames));
         continue;
       }
       if (step.write !== undefined) {
         await replaceFile(step.write, entry, proxy, environment);
         continue;
       }
-      const to = step.to === undefined ? undefined : expandText(step.to, entry, environment);
+      const to = step.to === undefined ? undefined : expandNames(step.to);
       const connection = connections.get(step.conn) ?? (await open(port, entry, step, to));
       connections.set(step.conn, connection);
       for (let i = 0; i < step.times; i++) {

@@ -1,6 +1,7 @@
 // Reads PROXY protocol headers (haproxy.org/download/3.0/doc/proxy-protocol.txt) as strictly as Envoy does.
 import { SocketAddress } from "node:net";
 import { parseIp } from "../../base/cidr.ts";
+import { ipv6Text } from "../../base/ipv6-text.ts";
 import {
   V1_SIGNATURE,
   V2_SIGNATURE,
@@ -117,8 +118,7 @@ function addressesV2(bytes: Buffer): ProxiedAddresses | undefined {
 
 function textOf(ip: Buffer): string {
   if (ip.length === 4) return ip.join(".");
-  const groups = Array.from({ length: 8 }, (_, i) => ip.readUInt16BE(2 * i).toString(16));
-  return new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address;
+  return ipv6Text(ip);
 }
 
 function tlvsOf(bytes: Buffer): ProxyTlv[] | undefined {

@@ -6,7 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { NetContext } from "../../net/net-context.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
 import type { TlsInfo } from "../../net/tls/tls-info.ts";
-import type { ListenerFacts } from "../api.ts";
+import type { ListenerFacts, SocketEndpoint } from "../api.ts";
 import { connectionInfo } from "./connection-info.ts";
 import { NOTHING_FOUND } from "./filter-chain-match.ts";
 import { Downstream } from "./downstream.ts";
@@ -19,6 +19,8 @@ export interface ActiveListenerOptions extends ListenSocketsOptions {
   readonly clock: Clock;
   readonly net: NetContext;
   readonly scope: StatScope;
+  /** The listener at an address, or at its port on all addresses. */
+  find(address: SocketEndpoint): ActiveListener | undefined;
 }
 
 /** One listener in one worker. Its filter chains can be swapped without touching the sockets. */
@@ -49,7 +51,7 @@ export class ActiveListener {
     this.name = options.name;
     this.#chains = chains;
     this.#options = options;
-    this.listening = new ListenSockets(options, (socket, path) => this.#accept(socket, path));
+    this.listening = new ListenSockets(options, (socket, path) => this.receive(socket, path));
     const scope = options.scope;
     this.#total = scope.counter("downstream_cx_total");
     this.#active = scope.gauge("downstream_cx_active");
@@ -93,27 +95,48 @@ export class ActiveListener {
     for (const [socket, owner] of this.#sockets) if (owner === chains) socket.destroy();
   }
 
-  #accept(socket: Socket, path: string): void {
+  /**
+   * Takes a connection.
+   * @param path of the pipe that it came by; "" for IP addresses
+   * @param restored where it wanted to go, when another listener hands it over
+   */
+  receive(socket: Socket, path: string, restored?: SocketEndpoint): void {
     const chains = this.#chains;
     // Connections whose first bytes are looked at keep their filter chains too.
     this.#sockets.set(socket, chains);
     this.#open.set(chains, this.connectionsOf(chains) + 1);
-    socket.once("close", () => this.#gone(socket, chains));
-    if (chains.filters.length === 0) return this.#start(socket, chains, NOTHING_FOUND, path);
+    const gone = (): void => this.#gone(socket, chains);
+    socket.once("close", gone);
+    if (chains.filters.length === 0) {
+      const facts = restored === undefined ? NOTHING_FOUND : { ...NOTHING_FOUND, local: restored };
+      return this.#start(socket, chains, facts, path);
+    }
     this.#inspecting.inc();
     const limits = { timeout: chains.filtersTimeout, clock: this.#options.clock };
-    inspect(socket, chains.filters, limits, (end, facts) => {
+    const facts: ListenerFacts = { ...NOTHING_FOUND, ...(restored !== undefined && { local: restored }) };
+    inspect(socket, chains.filters, limits, facts, (end) => {
       this.#inspecting.dec();
       if (end === "timeout") this.#inspectionTimeouts.inc();
       else if (end === "remote-close") this.#remoteCloses.inc();
       else if (end === "refused") this.#filterErrors.inc();
-      if (end === "done" || (end === "timeout" && chains.continueOnTimeout))
-        return this.#start(socket, chains, facts, path);
+      if (end === "done" || (end === "timeout" && chains.continueOnTimeout)) {
+        const other = restored === undefined && chains.handsOff ? this.#wanted(facts) : undefined;
+        if (other === undefined) return this.#start(socket, chains, facts, path);
+        socket.off("close", gone);
+        gone();
+        return other.receive(socket, path, facts.local);
+      }
       socket.on("error", () => {});
       // As the system does when bytes are left unread.
       if (socket.readableLength > 0) socket.resetAndDestroy();
       else socket.destroy();
     });
+  }
+
+  /** The listener that a redirected connection wanted. */
+  #wanted({ local }: ListenerFacts): ActiveListener | undefined {
+    const other = local === undefined ? undefined : this.#options.find(local);
+    return other === this ? undefined : other;
   }
 
   #start(socket: Socket, chains: FilterChains, facts: ListenerFacts, path: string): void {

@@ -1,5 +1,6 @@
-import { configTypeName, unpackAs } from "../../proto/registry.ts";
+import { configTypeName, create, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { originalDestinationProblem } from "../../net/original-destination.ts";
 import { durationMs } from "../../proto/duration.ts";
 import type {
   ListenerFacts,
@@ -25,6 +26,7 @@ export interface Chain {
   readonly transport: ServerTransport | undefined;
 }
 
+const ORIGINAL_DST = "envoy.extensions.filters.listener.original_dst.v3.OriginalDst";
 /** Default of listener_filters_timeout, milliseconds. */
 const FILTERS_TIMEOUT = 15_000;
 
@@ -34,6 +36,8 @@ export class FilterChains {
   readonly #default: Chain | undefined;
   /** Look at a connection's first bytes, in this order. */
   readonly filters: readonly ListenerFilter[];
+  /** Connections that were redirected here go to the listener of their original destination, if there is one. */
+  readonly handsOff: boolean;
   /** Milliseconds that `filters` may take; 0 = no limit. */
   readonly filtersTimeout: number;
   /** When they take longer, go on without them. */
@@ -43,7 +47,13 @@ export class FilterChains {
   constructor(listener: Listener, context: NetworkFilterContext) {
     if (listener.filterChains.length === 0 && listener.defaultFilterChain === undefined)
       throw new Error(`error adding listener '${listener.name}': no filter chains specified`);
-    this.filters = listener.listenerFilters.map((config) => createListenerFilter(config, context));
+    const problem = listener.transparent === true ? originalDestinationProblem() : undefined;
+    if (problem !== undefined)
+      throw new Error(
+        `error adding listener '${listener.name}': transparent is not possible here: ${problem}`,
+      );
+    this.handsOff = listener.useOriginalDst ?? false;
+    this.filters = listenerFilters(listener, context);
     this.filtersTimeout = durationMs(listener.listenerFiltersTimeout, FILTERS_TIMEOUT);
     this.continueOnTimeout = listener.continueOnListenerFiltersTimeout;
     const seen = new Map<string, string>();
@@ -108,6 +118,20 @@ function createTransport(
     protocols: factory.protocols,
     connectTimeout: durationMs(config.transportSocketConnectTimeout, 0),
   });
+}
+
+/** The listener's own filters, and one that finds original destinations where use_original_dst asks for that. */
+function listenerFilters(listener: Listener, context: NetworkFilterContext): ListenerFilter[] {
+  const filters = listener.listenerFilters.map((config) => createListenerFilter(config, context));
+  const given = listener.listenerFilters.some(
+    ({ configType }) =>
+      configType.case === "typedConfig" && configTypeName(configType.value) === ORIGINAL_DST,
+  );
+  if (!(listener.useOriginalDst ?? false) || given) return filters;
+  const def = context.extensions.listenerFilters?.find((each) => each.config === ORIGINAL_DST);
+  if (def === undefined)
+    throw new Error(`error adding listener '${listener.name}': use_original_dst needs ${ORIGINAL_DST}`);
+  return [...filters, def.create(create(ORIGINAL_DST) as never, context)];
 }
 
 function createListenerFilter(

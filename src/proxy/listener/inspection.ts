@@ -6,16 +6,16 @@ import type { ListenerFacts, ListenerFilter } from "../api.ts";
 export type InspectionEnd = "done" | "refused" | "timeout" | "remote-close";
 
 /**
- * Shows a socket and its first bytes to listener filters, one filter after the other, and puts back the bytes that no
- * filter consumed. Calls back once; the socket is paused then, and its bytes are still unread.
+ * Shows a socket and its first bytes to listener filters, one filter after the other, who note in `facts` what they find,
+ * and puts back the bytes that no filter consumed. Calls back once; the socket is paused then, and its bytes are still unread.
  */
 export function inspect(
   socket: Socket,
   filters: readonly ListenerFilter[],
   limits: { readonly timeout: number; readonly clock: Clock },
-  done: (end: InspectionEnd, facts: ListenerFacts) => void,
+  facts: ListenerFacts,
+  done: (end: InspectionEnd) => void,
 ): void {
-  const facts: ListenerFacts = { serverName: "", transportProtocol: "raw_buffer", applicationProtocols: [] };
   let bytes: Buffer = Buffer.alloc(0);
   let index = 0;
   let accepted = false;
@@ -27,7 +27,7 @@ export function inspect(
     socket.off("close", onClose);
     socket.off("error", onError);
     if (bytes.length > 0 && !socket.destroyed) socket.unshift(bytes);
-    done(end, facts);
+    done(end);
   };
   /** Goes on until a filter needs more bytes; undefined then. */
   const advance = (): InspectionEnd | undefined => {
@@ -54,7 +54,7 @@ export function inspect(
   const onClose = (): void => finish("remote-close");
   const onError = (): void => {};
   const atOnce = advance();
-  if (atOnce !== undefined) return done(atOnce, facts);
+  if (atOnce !== undefined) return done(atOnce);
   if (limits.timeout > 0) cancel = limits.clock.after(limits.timeout, () => finish("timeout"));
   socket.on("readable", onReadable);
   socket.on("end", onEnd);

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { closeListening, isProbe } from "../../net/close-listening.ts";
+import { makeTransparent } from "../../net/original-destination.ts";
 import type { BindAddress, HandedSocket } from "../link.ts";
 
 export interface ListenSocketsOptions {
@@ -7,6 +8,8 @@ export interface ListenSocketsOptions {
   readonly bufferLimit: number;
   /** 0 = the system's default. */
   readonly backlog: number;
+  /** Takes connections to addresses that are not this machine's (IP_TRANSPARENT, for TPROXY). */
+  readonly transparent: boolean;
 }
 
 /**
@@ -127,7 +130,9 @@ export class ListenSockets {
       server.once("error", reject);
       server.listen({ ...target, backlog: backlog > 0 ? backlog : 4096 }, () => {
         server.off("error", reject);
-        resolve();
+        if (this.#options.transparent && bind.path === "" && !makeTransparent(server, bind.ip.includes(":")))
+          reject(new Error("cannot set IP_TRANSPARENT: that needs CAP_NET_ADMIN"));
+        else resolve();
       });
       this.#serve(bind, server);
     });

@@ -1,8 +1,15 @@
 import { decode } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import type { Extensions, FactoryContext, NetworkFilterContext, RouteConfigs } from "../api.ts";
+import type {
+  Extensions,
+  FactoryContext,
+  NetworkFilterContext,
+  RouteConfigs,
+  SocketEndpoint,
+} from "../api.ts";
 import { createAccessLogs } from "../access-log/access-log.ts";
 import type { BindAddress, Closing, FromWorker, ToWorker } from "../link.ts";
+import { listenAddresses } from "../main/listener-parts.ts";
 import { ActiveListener } from "./active-listener.ts";
 import { FilterChains } from "./filter-chains.ts";
 import { SocketCloser } from "./socket-closer.ts";
@@ -27,6 +34,8 @@ export interface ListenerManagerOptions {
 
 interface Entry {
   readonly active: ActiveListener;
+  /** Where it listens, or would if it were bound. */
+  readonly addresses: readonly BindAddress[];
   readonly inbound: boolean;
   readonly bind: readonly BindAddress[];
 }
@@ -35,6 +44,8 @@ interface Entry {
 export class ListenerManager {
   readonly #options: ListenerManagerOptions;
   readonly #entries = new Map<string, Entry>();
+  /** Listeners by "ip port", for connections that were redirected; made when one asks. */
+  #byAddress: Map<string, ActiveListener> | undefined;
   /** Chains that accept nothing any more, with what to do when their last connection is gone. */
   readonly #draining = new Map<FilterChains, () => void>();
   readonly #closer: SocketCloser;
@@ -64,6 +75,7 @@ export class ListenerManager {
     const entry = this.#entries.get(name);
     if (entry === undefined) return this.#options.post({ kind: "drained", name });
     this.#entries.delete(name);
+    this.#byAddress = undefined;
     this.#stop(name, entry.active, drainMs, closing, () => this.#options.post({ kind: "drained", name }));
   }
 
@@ -126,6 +138,8 @@ export class ListenerManager {
       workerIndex: factory.workerIndex,
       bufferLimit: context.perConnectionBufferLimit,
       backlog: listener.tcpBacklogSize ?? 0,
+      transparent: listener.transparent ?? false,
+      find: (address) => this.#find(address),
     });
     active.onEmpty = (gone) => this.#draining.get(gone)?.();
     // A version or a listener that goes leaves its sockets to the one that comes.
@@ -137,12 +151,25 @@ export class ListenerManager {
       for (const other of before) other.takeBack(active.listening);
       throw error;
     }
+    this.#byAddress = undefined;
     this.#entries.set(name, {
       active,
       bind,
+      addresses: bind.length > 0 ? bind : listenAddresses(listener),
       inbound: (listener.trafficDirection as number) === INBOUND,
     });
     if (known !== undefined) this.#stop(name, known.active, drainMs, closing, () => {});
+  }
+
+  /** The listener at exactly this address, or else at its port on all addresses. */
+  #find({ ip, port }: SocketEndpoint): ActiveListener | undefined {
+    if (this.#byAddress === undefined) {
+      this.#byAddress = new Map();
+      for (const { active, addresses } of this.#entries.values())
+        for (const each of addresses) this.#byAddress.set(`${each.ip} ${each.port}`, active);
+    }
+    const any = ip.includes(":") ? "::" : "0.0.0.0";
+    return this.#byAddress.get(`${ip} ${port}`) ?? this.#byAddress.get(`${any} ${port}`);
   }
 
   /** Lets a listener accept what waits, then drains what it has. */
@@ -182,7 +209,8 @@ export function listenerContext(
   bind: readonly BindAddress[],
   options: Omit<ListenerManagerOptions, "post">,
 ): NetworkFilterContext {
-  const prefix = listener.statPrefix === "" ? statAddress(bind[0]) : listener.statPrefix;
+  const prefix =
+    listener.statPrefix === "" ? statAddress(bind[0] ?? listenAddresses(listener)[0]) : listener.statPrefix;
   const { factory } = options;
   const context: NetworkFilterContext = {
     clock: factory.clock,

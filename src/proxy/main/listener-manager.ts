@@ -275,7 +275,7 @@ export class ListenerManager {
 
   #takeRoutes(state: ListenerState, next: ListenerVersion): void {
     const { routes, merged } = this.#options;
-    const address = next.bind[0];
+    const address = next.bind[0] ?? listenAddresses(next.message)[0];
     const prefix = address === undefined ? undefined : `listener.${statAddress(next.message, address)}.`;
     if (prefix !== undefined) declareStats(merged, prefix, LISTENER_STATS);
     const pending = { left: 0 };

@@ -346,7 +346,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const { info, requestHeaders } = this.#stream;
     const action = this.#action!;
     const { cluster } = this.#handles!;
-    const host = cluster.pick(this);
+    const host = cluster.pick(this, this.#stream.info.connection);
     if (host === undefined) {
       this.#countAbort(503);
       this.#reply(503, "no healthy upstream", "no_healthy_upstream", ResponseFlag.NoHealthyUpstream);

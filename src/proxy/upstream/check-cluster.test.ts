@@ -68,7 +68,11 @@ describe("checkCluster()", () => {
       { type: "LOGICAL_DNS", load_assignment: { cluster_name: "c" } },
       /LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint/,
     ],
-    ["ORIGINAL_DST", { type: "ORIGINAL_DST" }, /ORIGINAL_DST is not supported/],
+    [
+      "ORIGINAL_DST",
+      { type: "ORIGINAL_DST" },
+      /LB policy ROUND_ROBIN is not valid for Cluster type ORIGINAL_DST/,
+    ],
     [
       "CLUSTER_PROVIDED",
       { lb_policy: "CLUSTER_PROVIDED" },

@@ -10,6 +10,10 @@ import { chooseLbPolicy } from "./lb-policy.ts";
 import { addressProblem, checkAssignment, placedEndpoints } from "./load-assignment.ts";
 import { HTTP_PROTOCOL_OPTIONS, protocolOptions } from "./upstream-protocols.ts";
 
+/** envoy.config.cluster.v3.Cluster.LbPolicy */
+const CLUSTER_PROVIDED = 6;
+const LB_POLICIES = ["ROUND_ROBIN", "LEAST_REQUEST", "RING_HASH", "RANDOM", "", "MAGLEV"];
+
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 
 /**
@@ -29,8 +33,8 @@ export function checkCluster(cluster: ClusterMessage, extensions: Extensions, co
 function checkEndpoints(cluster: ClusterMessage): void {
   const type = discoveryType(cluster);
   const { name, loadAssignment } = cluster;
-  if (type === "" || type === "ORIGINAL_DST")
-    throw new Error(`cluster '${name}': ${type === "" ? "cluster_type" : type} is not supported`);
+  if (type === "") throw new Error(`cluster '${name}': cluster_type is not supported`);
+  if (type === "ORIGINAL_DST") checkOriginalDst(cluster);
   if (type === "EDS" && cluster.edsClusterConfig?.edsConfig === undefined)
     throw new Error("cannot create an EDS cluster without an EDS config");
   if (type !== "EDS" && cluster.edsClusterConfig !== undefined)
@@ -57,6 +61,17 @@ function checkEndpoints(cluster: ClusterMessage): void {
     if (type !== "STATIC" && placed.place.path !== undefined)
       refuse(`an endpoint of a ${type} cluster cannot be a pipe`);
   }
+}
+
+function checkOriginalDst({ lbPolicy, loadAssignment }: ClusterMessage): void {
+  if ((lbPolicy as number) !== CLUSTER_PROVIDED) {
+    const name = LB_POLICIES[lbPolicy as number] ?? String(lbPolicy);
+    throw new Error(
+      `cluster: LB policy ${name} is not valid for Cluster type ORIGINAL_DST. Only 'CLUSTER_PROVIDED' is allowed with cluster type 'ORIGINAL_DST'`,
+    );
+  }
+  if (loadAssignment !== undefined)
+    throw new Error("ORIGINAL_DST clusters must have no load assignment configured");
 }
 
 function checkDns(cluster: ClusterMessage): void {

@@ -3,6 +3,7 @@ import type {
   ClientConnector,
   Cluster,
   ConnectCallbacks,
+  ConnectionInfo,
   FactoryContext,
   Host,
   LbPolicyDef,
@@ -26,6 +27,8 @@ import { HostSet, type BalancerFactory } from "./host-set.ts";
 import { UpstreamHost } from "./host.ts";
 import { chooseLbPolicy } from "./lb-policy.ts";
 import { TcpConnection } from "./tcp-connection.ts";
+import { discoveryType } from "./endpoint-source.ts";
+import { OriginalDstHosts } from "./original-dst-hosts.ts";
 import type { Pool, PoolContext } from "./pool.ts";
 import { alpnNames, type PoolProtocol } from "./upstream-protocols.ts";
 import type { SharedCounts } from "./shared-counts.ts";
@@ -66,6 +69,8 @@ export class WorkerCluster implements Cluster {
   #sets: readonly HostSet[] = [];
   #loads: readonly PriorityLoad[] = [];
   #overprovisioning = 140;
+  /** Hosts of an ORIGINAL_DST cluster, which has no others. */
+  #originalDst: OriginalDstHosts | undefined;
 
   constructor(message: ClusterMessage, breakerSlot: number, context: ClusterContext) {
     const settings = clusterSettings(message);
@@ -79,6 +84,7 @@ export class WorkerCluster implements Cluster {
     const { clock, wheel, net } = factory;
     this.#poolContext = { clock, wheel, net, stats: this.#handles, breakers: this.#breakers };
     this.#transports = this.#createTransports(message);
+    this.#originalDst = this.#createOriginalDst(message);
     const choice = chooseLbPolicy(message, context.policies);
     this.#balancer = choice.create(factory);
     this.#localityWeighted = choice.localityWeighted;
@@ -101,7 +107,12 @@ export class WorkerCluster implements Cluster {
     return this.#settings.maxStreamDuration;
   }
 
-  pick(context: PickContext): Host | undefined {
+  pick(context: PickContext, downstream?: ConnectionInfo): Host | undefined {
+    if (this.#originalDst !== undefined) {
+      const host = this.#originalDst.pick(context, downstream);
+      if (host === undefined) this.#handles.cxNoneHealthy.inc();
+      return host;
+    }
     let host = this.#pickOnce(context);
     for (let i = 0; i < context.maxReselections && host !== undefined; i++) {
       if (!context.tried.includes(host)) return host;
@@ -159,6 +170,8 @@ export class WorkerCluster implements Cluster {
     const choice = chooseLbPolicy(message, this.#context.policies);
     const sameConnections = settings.connectionSignature === this.#settings.connectionSignature;
     this.#settings = settings;
+    this.#originalDst?.close();
+    this.#originalDst = this.#createOriginalDst(message);
     this.#breakers.limits = settings.limits;
     this.#balancer = choice.create(this.#context.factory);
     this.#localityWeighted = choice.localityWeighted;
@@ -221,7 +234,13 @@ export class WorkerCluster implements Cluster {
   /** The cluster is gone: what is in flight finishes. */
   drain(): void {
     this.updateHosts({ hosts: [], overprovisioning: this.#overprovisioning });
+    this.#originalDst?.close();
     this.#transports.close();
+  }
+
+  #createOriginalDst(message: ClusterMessage): OriginalDstHosts | undefined {
+    if (discoveryType(message) !== "ORIGINAL_DST") return undefined;
+    return new OriginalDstHosts(message, this.#context.factory.wheel, this.stats);
   }
 
   #createTransports(message: ClusterMessage): ClusterTransports {

@@ -53,9 +53,27 @@ export function createEndpointSource(
       return new Eds(cluster.name, context);
     case "STATIC":
       return new Static(cluster, context);
+    case "ORIGINAL_DST":
+      return new NoEndpoints(context);
     default:
       throw new Error(`cluster '${cluster.name}': its discovery type is not supported`);
   }
+}
+
+/** Workers find the hosts of ORIGINAL_DST clusters as connections come. */
+class NoEndpoints implements EndpointSource {
+  readonly #context: EndpointSourceContext;
+
+  constructor(context: EndpointSourceContext) {
+    this.#context = context;
+  }
+
+  start(): void {
+    this.#context.onEndpoints([], overprovisioningOf(undefined));
+    this.#context.onInitialised();
+  }
+
+  close(): void {}
 }
 
 /** Hosts of the endpoints that have an address; the others are logged and left out. */

@@ -1,6 +1,7 @@
 import type { Messages } from "../../proto/messages.d.ts";
 import { configTypeName, create, unpackAs, type MessageName } from "../../proto/registry.ts";
 import type { FactoryContext, LbPolicyDef } from "../api.ts";
+import { discoveryType } from "./endpoint-source.ts";
 import type { BalancerFactory } from "./host-set.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
@@ -12,6 +13,13 @@ export interface LbChoice {
   readonly failTrafficOnPanic: boolean;
   create(context: FactoryContext): BalancerFactory;
 }
+
+/** The cluster chooses its hosts itself. */
+const PROVIDED: LbChoice = {
+  localityWeighted: false,
+  failTrafficOnPanic: false,
+  create: () => () => ({ pick: () => undefined }),
+};
 
 /** Values of Cluster.lb_policy (envoy/config/cluster/v3/cluster.proto). */
 const LEAST_REQUEST = 1;
@@ -35,6 +43,8 @@ export function chooseLbPolicy(cluster: ClusterMessage, policies: readonly LbPol
 }
 
 function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbChoice {
+  if ((cluster.lbPolicy as number) === CLUSTER_PROVIDED && discoveryType(cluster) === "ORIGINAL_DST")
+    return PROVIDED;
   if ((cluster.lbPolicy as number) === CLUSTER_PROVIDED)
     throw new Error(
       `cluster manager: cluster provided LB specified but cluster '${cluster.name}' did not provide one. Check cluster documentation.`,

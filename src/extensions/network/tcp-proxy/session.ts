@@ -212,7 +212,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     record.upstreamCluster = cluster.observabilityName;
     if (!cluster.tryAcquire("connections", 0)) return this.#fail(ResponseFlag.UpstreamOverflow);
     const exceeded = this.#attempts >= maxConnectAttempts;
-    const host = exceeded ? undefined : cluster.pick(this);
+    const host = exceeded ? undefined : cluster.pick(this, this.#downstream.info);
     if (host === undefined) {
       cluster.release("connections", 0);
       if (exceeded) cluster.stats.counter("upstream_cx_connect_attempts_exceeded").inc();
