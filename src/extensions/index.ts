@@ -8,6 +8,9 @@ import { basicAuth } from "./http/basic-auth.ts";
 import { cors } from "./http/cors.ts";
 import { csrf } from "./http/csrf.ts";
 import { fault } from "./http/fault.ts";
+import { grpcHttp1Bridge } from "./http/grpc-http1-bridge.ts";
+import { grpcStats } from "./http/grpc-stats.ts";
+import { grpcWeb } from "./http/grpc-web.ts";
 import { healthCheck } from "./http/health-check.ts";
 import { localRatelimit } from "./http/local-ratelimit.ts";
 import { rbac } from "./http/rbac.ts";
@@ -26,6 +29,9 @@ export const extensions: Extensions = {
     csrf,
     extAuthz,
     fault,
+    grpcHttp1Bridge,
+    grpcStats,
+    grpcWeb,
     headerMutation,
     healthCheck,
     localRatelimit,

@@ -57,9 +57,9 @@ export function decodeGrpcMessage(text: string): string {
 }
 
 /** grpc-message: everything outside of printable ASCII, and "%", is percent-encoded. */
-export function encodeGrpcMessage(text: string): string {
+export function encodeGrpcMessage(text: string | Buffer): string {
   let out = "";
-  for (const byte of Buffer.from(text)) {
+  for (const byte of typeof text === "string" ? Buffer.from(text) : text) {
     out +=
       byte < 0x20 || byte > 0x7e || byte === 0x25
         ? `%${byte.toString(16).toUpperCase().padStart(2, "0")}`

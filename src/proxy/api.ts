@@ -104,6 +104,12 @@ export interface FilterStream {
   perRoute(): unknown;
   continueRequest(): void;
   continueResponse(): void;
+  /**
+   * In a hook for data: goes on, or is kept, in place of the chunk. In a hook for trailers: ends the message in place of the
+   * trailers. The bytes stay as they are from now on.
+   */
+  replaceRequestData(bytes: Buffer): void;
+  replaceResponseData(bytes: Buffer): void;
   /** Answers without the upstream. Runs the response filters. `flags` are bits of ResponseFlag. */
   sendLocalReply(reply: LocalReply): void;
   /** Terminal filters: the upstream's answer. The map changes hands. */
@@ -121,6 +127,9 @@ export interface FilterStream {
   readonly requestComplete: boolean;
   /** Body kept by a filter that said "stop", as one buffer; empty when there is none. */
   bufferedRequestBody(): Buffer;
+  /** The same, and it is kept no longer: the filter puts something in its place. */
+  takeRequestBody(): Buffer;
+  takeResponseBody(): Buffer;
   /** Bytes that `stop` may keep: the smaller of listener, route and cluster limits. */
   readonly bufferLimit: number;
 }

@@ -86,6 +86,8 @@ export class StreamInfo {
   /** Body of a local reply, for %LOCAL_REPLY_BODY%. */
   localReplyBody = "";
 
+  /** Whether the client speaks gRPC, where a filter changed what the request says of that; undefined = as it says. */
+  grpc: boolean | undefined;
   requestHeaders: HeaderMap | undefined;
   responseHeaders: HeaderMap | undefined;
   responseTrailers: HeaderMap | undefined;

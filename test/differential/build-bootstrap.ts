@@ -20,6 +20,13 @@ const types: Record<string, string> = {
   cors: "envoy.extensions.filters.http.cors.v3.Cors",
   cors_policy: "envoy.extensions.filters.http.cors.v3.CorsPolicy",
   csrf: "envoy.extensions.filters.http.csrf.v3.CsrfPolicy",
+  grpc_web: "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
+  grpc_http1_bridge: "envoy.extensions.filters.http.grpc_http1_bridge.v3.Config",
+  grpc_http1_reverse_bridge: "envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfig",
+  grpc_http1_reverse_bridge_per_route:
+    "envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfigPerRoute",
+  grpc_stats: "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+  http_grpc_log: "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
   fault: "envoy.extensions.filters.http.fault.v3.HTTPFault",
   basic_auth: "envoy.extensions.filters.http.basic_auth.v3.BasicAuth",
   basic_auth_per_route: "envoy.extensions.filters.http.basic_auth.v3.BasicAuthPerRoute",

@@ -1,3 +1,5 @@
+import { isGrpcContentType } from "../../grpc/content-type.ts";
+import { statusOfHttp } from "../../grpc/status.ts";
 import { headerId } from "../../http/header-name.ts";
 import type { HeaderMap, OperatorDef, StreamInfo } from "../../proxy/api.ts";
 import { plain, withArgument } from "./define.ts";
@@ -130,10 +132,12 @@ const GRPC_NAMES = [
   "DataLoss", "Unauthenticated",
 ]; // prettier-ignore
 
+/** Of gRPC requests alone; what the HTTP status stands for when the upstream did not say. */
 function grpcStatus(info: StreamInfo): number | undefined {
-  if (!(info.requestHeaders?.get("content-type") ?? "").startsWith("application/grpc")) return undefined;
+  if (!isGrpcContentType(info.requestHeaders?.get("content-type"))) return undefined;
   const text = info.responseTrailers?.get("grpc-status") ?? info.responseHeaders?.get("grpc-status");
-  return text === undefined ? undefined : Number(text);
+  if (text !== undefined) return Number(text);
+  return info.responseCode === 0 ? undefined : statusOfHttp(info.responseCode);
 }
 
 function grpcStatusOperator(name: string): OperatorDef {

@@ -47,6 +47,22 @@ export class FilterSlot implements FilterStream {
     this.#stream.continueResponse(this.#index);
   }
 
+  replaceRequestData(bytes: Buffer): void {
+    this.#stream.requestPipeline.replace(this.#index, bytes);
+  }
+
+  replaceResponseData(bytes: Buffer): void {
+    this.#stream.responsePipeline.replace(this.#index, bytes);
+  }
+
+  takeRequestBody(): Buffer {
+    return this.#stream.requestPipeline.takeBuffered(this.#index);
+  }
+
+  takeResponseBody(): Buffer {
+    return this.#stream.responsePipeline.takeBuffered(this.#index);
+  }
+
   sendLocalReply(reply: LocalReply): void {
     this.#stream.sendLocalReply(reply);
   }
@@ -84,7 +100,7 @@ export class FilterSlot implements FilterStream {
   }
 
   bufferedRequestBody(): Buffer {
-    return this.#stream.bufferedRequestBody(this.#index);
+    return this.#stream.requestPipeline.buffered(this.#index);
   }
 
   get bufferLimit(): number {

@@ -10,6 +10,8 @@ export class Gate {
   paused = false;
   headersHeld = false;
   headersEnd = false;
+  /** What goes on in place of what the hook was called with. */
+  replacement: Buffer | undefined = undefined;
   /** The filter is in one of its hooks and already said "go on". */
   inHook = false;
   continuedEarly = false;
@@ -46,6 +48,7 @@ export class Gate {
   }
 
   reset(): void {
+    this.replacement = undefined;
     if (!this.#used) return;
     this.#used = false;
     this.stopped = this.waiting = this.watermark = this.paused = false;

@@ -44,8 +44,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   readonly #config: HcmConfig;
   #entries: readonly FilterEntry[];
   #slots: FilterSlot[];
-  #request: RequestPipeline;
-  #response: ResponsePipeline;
+  requestPipeline: RequestPipeline;
+  responsePipeline: ResponsePipeline;
   readonly #timers: StreamTimers;
   #owner: StreamOwner | undefined;
   #codec: CodecStream | undefined;
@@ -72,8 +72,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#entries = config.filters;
     this.filters = new Array<HttpFilter | undefined>(count).fill(undefined);
     this.#slots = config.filters.map((entry, i) => new FilterSlot(this, i, entry.name));
-    this.#request = new RequestPipeline(this, count);
-    this.#response = new ResponsePipeline(this, count);
+    this.requestPipeline = new RequestPipeline(this, count);
+    this.responsePipeline = new ResponsePipeline(this, count);
     this.#timers = new StreamTimers(this, config);
   }
 
@@ -123,21 +123,21 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     if ((upgrade || headers.method === "CONNECT") && !this.#allowsTunnel(headers, upgrade))
       return this.#refuse(NO_UPGRADE);
     this.#createFilters();
-    this.#request.sendHeaders(0, headers, end);
+    this.requestPipeline.sendHeaders(0, headers, end);
   }
 
   onData(chunk: Buffer, end: boolean): void {
     this.info.bytesReceived += chunk.length;
     this.#timers.touch();
     if (end) this.#requestEnded();
-    this.#request.sendData(0, chunk, end);
+    this.requestPipeline.sendData(0, chunk, end);
   }
 
   onTrailers(trailers: HeaderMap): void {
     this.#requestTrailers = trailers;
     this.#timers.touch();
     this.#requestEnded();
-    this.#request.sendTrailers(0, trailers);
+    this.requestPipeline.sendTrailers(0, trailers);
   }
 
   onReset(reason: ResetReason, detail: string): void {
@@ -178,11 +178,11 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
   }
 
   continueRequest(index: number): void {
-    if (this.#owner !== undefined) this.#request.proceed(index);
+    if (this.#owner !== undefined) this.requestPipeline.proceed(index);
   }
 
   continueResponse(index: number): void {
-    if (this.#owner !== undefined) this.#response.proceed(index);
+    if (this.#owner !== undefined) this.responsePipeline.proceed(index);
   }
 
   sendLocalReply(reply: LocalReply): void {
@@ -196,8 +196,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     info.responseCodeDetails = reply.details;
     info.responseCode = reply.status;
     info.localReplyBody = reply.body ?? "";
-    this.#request.cancel();
-    this.#response.cancel();
+    this.requestPipeline.cancel();
+    this.responsePipeline.cancel();
     this.#dropResponse();
     this.#localReply = true;
     if (reply.close === true) this.#codecFailed = true;
@@ -217,13 +217,13 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#dropResponse();
     this.responseHeaders = this.info.responseHeaders = headers;
     this.#timers.touch();
-    this.#response.sendHeaders(index - 1, headers, end);
+    this.responsePipeline.sendHeaders(index - 1, headers, end);
   }
 
   respondData(index: number, chunk: Buffer, end: boolean): boolean {
     if (this.#owner === undefined || this.#localReply) return true;
     this.#timers.touch();
-    this.#response.sendData(index - 1, chunk, end);
+    this.responsePipeline.sendData(index - 1, chunk, end);
     return this.#responseBlocks === 0;
   }
 
@@ -231,7 +231,7 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     if (this.#owner === undefined || this.#localReply) return trailers.release();
     this.#responseTrailers = this.info.responseTrailers = trailers;
     this.#timers.touch();
-    this.#response.sendTrailers(index - 1, trailers);
+    this.responsePipeline.sendTrailers(index - 1, trailers);
   }
 
   resetStream(reason: ResetReason, details: string): void {
@@ -255,11 +255,6 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     if (this.#requestPauses === 0 || --this.#requestPauses > 0) return;
     this.#config.stats.counters.downstream_flow_control_resumed_reading_total.inc();
     this.#codec?.resume();
-  }
-
-  bufferedRequestBody(index: number): Buffer {
-    const gate = this.#request.gates[index]!;
-    return gate.seen.length === 1 ? gate.seen[0]! : Buffer.concat(gate.seen);
   }
 
   // ---- from the pipelines ------------------------------------------------------------------------------------------
@@ -341,8 +336,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
    * another one.
    */
   recycle(): boolean {
-    this.#request.cancel();
-    this.#response.cancel();
+    this.requestPipeline.cancel();
+    this.responsePipeline.cancel();
     this.requestHeaders?.release();
     this.#requestTrailers?.release();
     this.#dropResponse();
@@ -406,8 +401,8 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#entries = entries;
     this.filters = new Array<HttpFilter | undefined>(entries.length).fill(undefined);
     this.#slots = entries.map((entry, i) => new FilterSlot(this, i, entry.name));
-    this.#request = new RequestPipeline(this, entries.length);
-    this.#response = new ResponsePipeline(this, entries.length);
+    this.requestPipeline = new RequestPipeline(this, entries.length);
+    this.responsePipeline = new ResponsePipeline(this, entries.length);
   }
 
   #createFilters(): void {
@@ -437,18 +432,18 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     }
     const shaped: LocalReply = { ...reply, status, body, headers: extra };
     const first = this.#filtersCreated ? this.filters.length - 1 : -1;
-    if (isGrpcRequest(this.requestHeaders)) {
+    if (info.grpc ?? isGrpcRequest(this.requestHeaders)) {
       const headers = grpcReplyHeaders(shaped);
       this.responseHeaders = info.responseHeaders = headers;
-      this.#response.sendHeaders(first, headers, true);
+      this.responsePipeline.sendHeaders(first, headers, true);
       return;
     }
     const bytes = body === "" ? undefined : Buffer.from(body, "utf8");
     const headers = localReplyHeaders(shaped, bytes, contentType);
     this.responseHeaders = info.responseHeaders = headers;
     const end = bytes === undefined || this.requestHeaders?.method === "HEAD";
-    this.#response.sendHeaders(first, headers, end);
-    if (!end && this.#owner !== undefined) this.#response.sendData(first, bytes, true);
+    this.responsePipeline.sendHeaders(first, headers, end);
+    if (!end && this.#owner !== undefined) this.responsePipeline.sendData(first, bytes, true);
   }
 
   /** Whether an HTTP/1 connection cannot go on after a response with this status. */

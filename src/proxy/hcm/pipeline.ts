@@ -99,6 +99,11 @@ export abstract class Pipeline {
       gate.inHook = false;
       const early = this.#wentOn(gate);
       if (epoch !== this.#epoch) return;
+      if (gate.replacement !== undefined) {
+        chunk = gate.replacement;
+        gate.replacement = undefined;
+        if (chunk.length === 0 && !end && !gate.stopped && answer === "continue") return;
+      }
       if (early || answer === "continue") {
         if (!gate.stopped) continue;
         // Headers were stopped here and the filter has now seen enough.
@@ -139,6 +144,13 @@ export abstract class Pipeline {
       gate.inHook = false;
       const early = this.#wentOn(gate);
       if (epoch !== this.#epoch) return;
+      if (gate.replacement !== undefined) {
+        const last = gate.replacement;
+        gate.replacement = undefined;
+        if (!gate.stopped) return this.sendData(i + this.#step, last, true);
+        gate.keep(last, true, true);
+        return this.proceed(i);
+      }
       if (early || answer === "continue") {
         if (!gate.stopped) continue;
         gate.trailers = trailers;
@@ -152,6 +164,23 @@ export abstract class Pipeline {
       return;
     }
     this.emitTrailers(trailers);
+  }
+
+  /** Body that a filter has seen and stopped, as one buffer. */
+  buffered(index: number): Buffer {
+    const { seen } = this.gates[index]!;
+    return seen.length === 1 ? seen[0]! : Buffer.concat(seen);
+  }
+
+  /** The same, and the filter keeps it no longer. */
+  takeBuffered(index: number): Buffer {
+    const gate = this.gates[index]!;
+    return gate.seen.length === 0 ? EMPTY : gate.take(gate.seen);
+  }
+
+  /** In a hook: body that goes on in place of the chunk, or at the end of the message in place of the trailers. */
+  replace(index: number, bytes: Buffer): void {
+    this.gates[index]!.replacement = bytes;
   }
 
   /** Lets what waits at a filter go on. */
