@@ -22,11 +22,22 @@ export const http2OptionsLedger: Ledger = {
     "stream_error_on_invalid_http_messaging",
     "override_stream_error_on_invalid_http_message",
     "connection_keepalive",
+    "custom_settings_parameters",
     ignored("use_oghttp2_codec", "there is one codec"),
   ],
+  "envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter": "all",
   "envoy.config.core.v3.KeepaliveSettings": "all",
   "envoy.type.v3.Percent": "all",
 };
+
+const ENABLE_PUSH = 2;
+const ENABLE_CONNECT_PROTOCOL = 8;
+/** Settings that have a field, by identifier. */
+const NAMED = new Map([
+  [1, "hpackTableSize"],
+  [3, "maxConcurrentStreams"],
+  [4, "initialStreamWindowSize"],
+] as const) as ReadonlyMap<number, "hpackTableSize" | "maxConcurrentStreams" | "initialStreamWindowSize">;
 
 /** Percent of the interval, unless configured. */
 const DEFAULT_JITTER = 15;
@@ -34,11 +45,14 @@ const DEFAULT_JITTER = 15;
 /** The settings of both sides; what is not configured is taken from `defaults`. */
 export function compileHttp2Options<T extends H2Options>(config: Http2 | undefined, defaults: T): T {
   if (config === undefined) return defaults;
+  const custom = customSettings(config);
   return {
     ...defaults,
-    hpackTableSize: config.hpackTableSize ?? defaults.hpackTableSize,
-    maxConcurrentStreams: config.maxConcurrentStreams ?? defaults.maxConcurrentStreams,
-    initialStreamWindowSize: config.initialStreamWindowSize ?? defaults.initialStreamWindowSize,
+    hpackTableSize: config.hpackTableSize ?? custom.get(1) ?? defaults.hpackTableSize,
+    maxConcurrentStreams: config.maxConcurrentStreams ?? custom.get(3) ?? defaults.maxConcurrentStreams,
+    initialStreamWindowSize:
+      config.initialStreamWindowSize ?? custom.get(4) ?? defaults.initialStreamWindowSize,
+    customSettings: [...custom].filter(([identifier]) => !NAMED.has(identifier)).flat(),
     initialConnectionWindowSize: config.initialConnectionWindowSize ?? defaults.initialConnectionWindowSize,
     allowConnect: config.allowConnect,
     maxOutboundFrames: config.maxOutboundFrames ?? defaults.maxOutboundFrames,
@@ -55,6 +69,40 @@ export function compileHttp2Options<T extends H2Options>(config: Http2 | undefin
       config.overrideStreamErrorOnInvalidHttpMessage ?? config.streamErrorOnInvalidHttpMessaging,
     connectionKeepalive: keepalive(config.connectionKeepalive),
   };
+}
+
+/** custom_settings_parameters by identifier. Throws where Envoy refuses them. */
+function customSettings(config: Http2): Map<number, number> {
+  const found = new Map<number, number>();
+  const inconsistent = new Set<number>();
+  const twice = new Set<string>();
+  for (const { identifier = 0, value = 0 } of config.customSettingsParameters) {
+    if (identifier === ENABLE_PUSH && value === 1)
+      throw new Error(
+        "server push is not supported by Envoy and can not be enabled via a SETTINGS parameter.",
+      );
+    if (identifier === ENABLE_CONNECT_PROTOCOL)
+      throw new Error(
+        'the "allow_connect" SETTINGS parameter must only be configured through the named field',
+      );
+    const field = NAMED.get(identifier);
+    if (field !== undefined && config[field] !== undefined) twice.add(snakeCase(field));
+    if (found.has(identifier) && found.get(identifier) !== value) inconsistent.add(identifier);
+    found.set(identifier, value);
+  }
+  if (twice.size > 0)
+    throw new Error(
+      `the {${[...twice].join(",")}} HTTP/2 SETTINGS parameter(s) can not be configured through both named and custom parameters`,
+    );
+  if (inconsistent.size > 0)
+    throw new Error(
+      `inconsistent HTTP/2 custom SETTINGS parameter(s) detected; identifiers = {${[...inconsistent].map((id) => `0x${id.toString(16)}`).join(",")}}`,
+    );
+  return found;
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function keepalive(config: Keepalive | undefined): KeepaliveOptions | undefined {

@@ -43,6 +43,11 @@ export class Gauge {
     this.#slots[this.#index]!--;
   }
 
+  /** May be negative. */
+  add(amount: number): void {
+    this.#slots[this.#index]! += amount;
+  }
+
   set(value: number): void {
     this.#slots[this.#index] = value;
   }

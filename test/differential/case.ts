@@ -35,6 +35,8 @@ const step = z.strictObject({
   bytes: longText.optional(),
   /** The connection speaks HTTP/2 and does this; `read` counts streams then. */
   h2: z.array(h2Action).optional(),
+  /** HTTP/2: whether the connection that the step opens answers PINGs. */
+  pong: z.boolean().default(true),
   /** How often the step is done. */
   times: z.number().default(1),
   /** Milliseconds to wait after sending. */

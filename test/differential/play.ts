@@ -132,7 +132,7 @@ async function openH2(port: number, secure: boolean, step: Step): Promise<H2Clie
   const offered = step.tls.alpn.length > 0 ? step.tls.alpn : ["h2"];
   const tls = secure ? openTls(port, { ...step.tls, alpn: offered }) : undefined;
   const socket = tls ?? connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-  const client = new H2Client(socket, secure ? "https" : "http");
+  const client = new H2Client(socket, secure ? "https" : "http", step.pong);
   if (tls !== undefined) await handshakeOf(tls);
   return client;
 }

@@ -83,8 +83,8 @@ export class InboundBudgets {
   }
 }
 
-/** The name of the flood when too much waits for a peer that does not read, else "". */
+/** The name of the flood when too much waits to be written, else "". */
 export function outboundFlood(writer: FrameWriter, options: H2Options): string {
-  if (writer.blockedControlFrames > options.maxOutboundControlFrames) return OUTBOUND_CONTROL_FRAMES;
+  if (writer.controlFrames > options.maxOutboundControlFrames) return OUTBOUND_CONTROL_FRAMES;
   return writer.blockedFrames > options.maxOutboundFrames ? OUTBOUND_FRAMES : "";
 }

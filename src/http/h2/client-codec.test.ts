@@ -248,9 +248,9 @@ describe("H2ClientCodec", () => {
     assert.match(ping!, /^PING /);
     clock.advance(110);
     assert.deepEqual(play.events(), [
-      "reset connection-termination http2.keepalive_timeout",
-      "reset connection-termination http2.keepalive_timeout",
       "unusable close",
+      "reset connection-termination http2.keepalive_timeout",
+      "reset connection-termination http2.keepalive_timeout",
     ]);
   });
 

@@ -4,8 +4,10 @@ import type { HeaderMap } from "../header-map.ts";
 import { knownHeaderId } from "../header-name.ts";
 import type { ByteSink, ClientCodec, ClientCodecHandler, ResetReason, StreamHandler } from "../stream.ts";
 import { hasToken } from "../h1/has-token.ts";
-import { H2Connection, type ConnectionSide } from "./connection.ts";
-import { INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, STREAM_CLOSED, type ErrorCode } from "./error-code.ts";
+import { NO_STATS, type H2CodecStats } from "./codec-stats.ts";
+import { H2Connection } from "./connection.ts";
+import type { ConnectionSide } from "./connection-side.ts";
+import { NO_ERROR, PROTOCOL_ERROR, STREAM_CLOSED, type ErrorCode } from "./error-code.ts";
 import {
   fieldSection,
   MALFORMED,
@@ -48,15 +50,14 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     options: H2ClientOptions,
     wheel?: TimerWheel,
     clock: Clock = systemClock,
+    stats: H2CodecStats = NO_STATS,
   ) {
     this.#handler = handler;
     this.#options = options;
-    this.#connection = new H2Connection(this, sink, options, clock);
+    this.#connection = new H2Connection(this, sink, options, clock, stats);
     const keepalive = options.connectionKeepalive;
     if (keepalive !== undefined && wheel !== undefined)
-      this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock, () =>
-        this.#end("http2.keepalive_timeout"),
-      );
+      this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock, () => this.#dead());
   }
 
   get activeStreams(): number {
@@ -117,6 +118,7 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
         connection.abort(stream, STREAM_CLOSED, "protocol-error", "http2.stream_closed");
       else if ((id & 1) === 0 || id > connection.lastOwnStream) connection.fail(PROTOCOL_ERROR, VIOLATION);
       else if (!connection.wasReset(id)) connection.fail(STREAM_CLOSED, "http2.stream_closed");
+      else connection.stats.headers_cb_no_stream.inc();
       return;
     }
     if (stream.headersReceived) return connection.trailers(stream, TRAILERS, bytes, start, end, endStream);
@@ -159,6 +161,9 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     else if (!stream.isTunnel) connection.abort(stream, NO_ERROR);
   }
 
+  /** The owner of the stream has its own timeouts. */
+  onStalled(): void {}
+
   onLocalReset(): void {}
 
   onStreamOver(_stream: H2Stream, _faulty: boolean, _reason: ResetReason | undefined): void {
@@ -192,7 +197,7 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     const isOdd = isInterim && (endStream || status === 101);
     if (fault !== NO_FAULT || isShort || isOdd) {
       map.release();
-      if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+      if (fault === UNWANTED) connection.refuse(stream, detail);
       else connection.malformed(stream, fault === MALFORMED ? detail : VIOLATION);
       return;
     }
@@ -214,6 +219,16 @@ export class H2ClientCodec implements ClientCodec, ConnectionSide {
     }
     stream.handler.onHeaders(map, endStream);
     if (endStream && !stream.over) this.onInboundEnd(stream);
+  }
+
+  /** The keepalive PING was not answered. */
+  #dead(): void {
+    this.#connection.stats.keepalive_timeout.inc();
+    // An owner that closes the connection then still finds its streams.
+    this.#handler.onUnusable("close");
+    if (this.#over) return;
+    this.#finish();
+    this.#connection.close("connection-termination", "http2.keepalive_timeout");
   }
 
   #end(detail: string): void {

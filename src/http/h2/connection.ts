@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { HeaderMap } from "../header-map.ts";
 import type { ByteSink, ResetReason } from "../stream.ts";
 import { InboundBudgets, outboundFlood } from "./budgets.ts";
+import { COUNTER_OF_DETAIL, type H2CodecStats, type Level } from "./codec-stats.ts";
 import {
   COMPRESSION_ERROR,
   ENHANCE_YOUR_CALM,
@@ -12,6 +13,7 @@ import {
   STREAM_CLOSED,
   type ErrorCode,
 } from "./error-code.ts";
+import type { ConnectionSide } from "./connection-side.ts";
 import { fieldSection, NO_FAULT, UNWANTED, VIOLATION, type SectionKind } from "./field-section.ts";
 import { fieldWriter } from "./field-writer.ts";
 import { DEFAULT_WINDOW, MAX_WINDOW, ReceiveWindow } from "./flow-control.ts";
@@ -38,35 +40,6 @@ import { PeerSettings } from "./settings.ts";
 import { StreamTable } from "./stream-table.ts";
 import { CLOSED, LOCAL_CLOSED, REMOTE_CLOSED } from "./state.ts";
 
-/** What differs between server and client. */
-export interface ConnectionSide {
-  readonly isServer: boolean;
-  /** A field block for a stream that is open, or for none. `bytes` must be given to `decode` in any case. */
-  onHeaders(
-    id: number,
-    stream: H2Stream | undefined,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    endStream: boolean,
-  ): void;
-  writeHead(stream: H2Stream, headers: HeaderMap): void;
-  onPingAck(bytes: Buffer, start: number): void;
-  onGoAway(lastStreamId: number, code: ErrorCode): void;
-  /** END_STREAM has been written; the peer's has not come or not been delivered if the stream is not over. */
-  onLocalEnd(stream: H2Stream): void;
-  /** The handler has had the end of the peer's message. */
-  onInboundEnd(stream: H2Stream): void;
-  /** A stream is about to be reset by its handler. */
-  onLocalReset(): void;
-  /** A stream has left the table, in good order or for a reason; `faulty` if the peer reset it or made us reset it. */
-  onStreamOver(stream: H2Stream, faulty: boolean, reason: ResetReason | undefined): void;
-  /** Long bodies come in, from now on or not any more. */
-  onLongBodies(on: boolean): void;
-  /** The connection failed: GOAWAY is written, the streams know. */
-  onFailure(): void;
-}
-
 /** What both sides of an HTTP/2 connection have in common (RFC 9113 sections 3.4 to 6). */
 export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   readonly writer: FrameWriter;
@@ -74,12 +47,14 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   readonly peer = new PeerSettings();
   readonly budgets: InboundBudgets;
   readonly streamWindow: number;
+  readonly stats: H2CodecStats;
   stopped = false;
   /** Highest stream that the peer has opened. */
   lastPeerStream = 0;
   /** Highest stream that we have opened. */
   lastOwnStream = 0;
   readonly #side: ConnectionSide;
+  readonly #streamsActive: Level;
   readonly #options: H2Options;
   readonly #decoder: HpackDecoder;
   readonly #reader: FrameReader;
@@ -96,9 +71,11 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   #longBodies = 0;
   readonly #resets = new RecentResets();
 
-  constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, clock: Clock) {
+  constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, clock: Clock, stats: H2CodecStats) {
     this.#side = side;
     this.#options = options;
+    this.stats = stats;
+    this.#streamsActive = stats.streams_active;
     this.streamWindow = options.initialStreamWindowSize;
     this.writer = new FrameWriter(sink);
     this.#writesAtTurnEnd = sink.atTurnEnd !== undefined;
@@ -106,7 +83,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#decoder = new HpackDecoder(options.hpackTableSize);
     this.budgets = new InboundBudgets(options, clock);
     this.#reader = new FrameReader(this, side.isServer, options.maxHeaderBytes);
-    this.#outbound = new Outbound(this, this.writer, this.encoder, this.budgets);
+    this.#outbound = new Outbound(this, this.writer, this.encoder, this.budgets, stats.pending_send_bytes);
     this.#window = new ReceiveWindow(Math.max(options.initialConnectionWindowSize, DEFAULT_WINDOW));
     this.enter();
     writePrologue(this.writer, options, side.isServer);
@@ -131,7 +108,9 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 
   leave(): void {
     if (--this.#depth > 0) return;
-    if (this.writer.blocked && !this.stopped) this.#charge(outboundFlood(this.writer, this.#options));
+    // A turn writes few control frames unless it is a flood.
+    if ((this.writer.blocked || this.writer.controlFrames > A_FEW) && !this.stopped)
+      this.#charge(outboundFlood(this.writer, this.#options));
     if (!this.#writesAtTurnEnd) this.writer.flush();
   }
 
@@ -149,7 +128,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     if (this.stopped) return;
     this.stopped = true;
     this.#reader.clear();
-    this.#resetAll(reason, detail);
+    for (const stream of this.openStreams()) this.release(stream, reason, detail);
   }
 
   /** A connection error (RFC 9113 section 5.4.1). */
@@ -168,6 +147,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   open(id: number): H2Stream {
     const stream = new H2Stream(this, id, this.peer.initialWindowSize);
     this.#streams.add(stream);
+    this.#streamsActive.inc();
     this.budgets.streams++;
     return stream;
   }
@@ -179,6 +159,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#outbound.remove(stream);
     const unused = stream.finish();
     this.#streams.remove(stream);
+    this.#streamsActive.dec();
     if (stream.isLong) this.#setLong(stream, false);
     if (unused > 0 && !this.stopped) {
       this.#window.use(unused);
@@ -195,9 +176,16 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.release(stream, reason, detail, reason !== undefined);
   }
 
+  /** Resets a stream whose message we do not want (`UNWANTED`). */
+  refuse(stream: H2Stream, detail: string): void {
+    this.#count(detail);
+    this.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+  }
+
   /** Writes RST_STREAM and remembers it, so that what is under way on the stream does no harm. */
   reset(id: number, code: ErrorCode): void {
     writeRstStream(this.writer, id, code);
+    this.stats.tx_reset.inc();
     this.#resets.add(id);
   }
 
@@ -214,11 +202,13 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       return false;
     }
     fieldSection.end();
+    if (fieldSection.dropped > 0) this.stats.dropped_headers_with_underscores.add(fieldSection.dropped);
     return true;
   }
 
   /** A stream's message turned out to be malformed (section 8.1.1). */
   malformed(stream: H2Stream, detail: string): void {
+    this.stats.rx_messaging_error.inc();
     if (this.#options.overrideStreamErrorOnInvalidHttpMessage)
       this.abort(stream, PROTOCOL_ERROR, "protocol-error", detail);
     else this.fail(PROTOCOL_ERROR, detail);
@@ -239,6 +229,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     endStream: boolean,
   ): void {
     if (!this.decode(kind, bytes, start, end)) return;
+    if (this.#side.isServer) this.stats.trailers.inc();
     const { map, fault, detail } = fieldSection;
     const mismatch = stream.expected >= 0 && stream.received !== stream.expected;
     if (fault === NO_FAULT && endStream && !mismatch) {
@@ -247,7 +238,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       return;
     }
     map.release();
-    if (fault === UNWANTED) this.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+    if (fault === UNWANTED) this.refuse(stream, detail);
     else this.malformed(stream, detail === "" ? VIOLATION : detail);
   }
 
@@ -268,13 +259,13 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       return;
     }
     stream.wireBytesReceived += length + FRAME_HEADER;
-    if (stream.remoteClosed) return this.#refuseData(stream, STREAM_CLOSED, "http2.stream_closed");
+    if (stream.remoteClosed) return this.#broken(stream, STREAM_CLOSED, "http2.stream_closed");
     if (!stream.headersReceived) return this.malformed(stream, VIOLATION);
     // A body of one frame needs no count.
     if (length > 0 && (!endStream || stream.receiveWindow !== null || length > this.streamWindow)) {
       const window = (stream.receiveWindow ??= new ReceiveWindow(this.streamWindow));
       if (!window.receive(length))
-        return this.#refuseData(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
+        return this.#broken(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
     }
     stream.received += content;
     if (stream.received > LONG_BODY && !stream.isLong) this.#setLong(stream, true);
@@ -322,6 +313,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
       return;
     }
+    this.stats.rx_reset.inc();
     const reason = resetOfCode(code, this.#side.isServer);
     const refused = reason === "remote-refused-stream-reset";
     this.release(stream, reason, refused ? "http2.remote_refuse" : "http2.remote_reset", true);
@@ -380,10 +372,10 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
       return;
     }
-    if (increment === 0) return this.#refuseData(stream, PROTOCOL_ERROR, VIOLATION);
+    if (increment === 0) return this.#broken(stream, PROTOCOL_ERROR, VIOLATION);
     stream.sendWindow += increment;
     if (stream.sendWindow > MAX_WINDOW)
-      return this.#refuseData(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
+      return this.#broken(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
     if (stream.outbound !== null) this.#outbound.pumpStream(stream, Number.POSITIVE_INFINITY);
   }
 
@@ -397,7 +389,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 
   onStreamError(id: number, code: ErrorCode): void {
     const stream = this.#streams.get(id);
-    if (stream !== undefined) this.#refuseData(stream, code, VIOLATION);
+    if (stream !== undefined) this.#broken(stream, code, VIOLATION);
     else if (this.#isIdle(id)) this.fail(code, VIOLATION);
     else this.reset(id, code);
   }
@@ -464,6 +456,10 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#side.onLocalEnd(stream);
   }
 
+  stalled(stream: H2Stream): void {
+    this.#side.onStalled(stream);
+  }
+
   #setLong(stream: H2Stream, on: boolean): void {
     stream.isLong = on;
     this.#longBodies += on ? 1 : -1;
@@ -481,19 +477,23 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     return id > (fromPeer ? this.lastPeerStream : this.lastOwnStream);
   }
 
-  #refuseData(stream: H2Stream, code: ErrorCode, detail: string): void {
+  #broken(stream: H2Stream, code: ErrorCode, detail: string): void {
     this.abort(stream, code, "protocol-error", detail);
   }
 
   #charge(flood: string): void {
-    if (flood !== "") this.fail(ENHANCE_YOUR_CALM, flood);
+    if (flood === "") return;
+    this.#count(flood);
+    this.fail(ENHANCE_YOUR_CALM, flood);
   }
 
-  #resetAll(reason: ResetReason, detail: string): void {
-    for (const stream of this.openStreams()) this.release(stream, reason, detail);
+  #count(detail: string): void {
+    const counter = COUNTER_OF_DETAIL[detail];
+    if (counter !== undefined) this.stats[counter].inc();
   }
 }
 
+const A_FEW = 16;
 const EMPTY: Buffer = Buffer.alloc(0);
 /** Bytes of a body from which on it is worth a read buffer of its own. */
 const LONG_BODY = 65_536;

@@ -31,9 +31,9 @@ export const UNWANTED: SectionFault = 2;
 
 export const VIOLATION = "http2.violation.of.messaging.rule";
 export const INVALID_FIELD = "http2.invalid.header.field";
-const TOO_LARGE = "http2.header_list_size_too_large";
-const TOO_MANY = "http2.too_many_headers";
-const UNDERSCORE = "http2.unexpected_underscore";
+export const TOO_LARGE = "http2.header_list_size_too_large";
+export const TOO_MANY = "http2.too_many_headers";
+export const UNDERSCORE = "http2.unexpected_underscore";
 
 const COOKIE = knownHeaderId("cookie");
 const HOST = knownHeaderId("host");
@@ -70,6 +70,8 @@ class FieldSection implements FieldReceiver {
   detail = "";
   /** Value of Content-Length; -1 when there is none. */
   contentLength = NO_LENGTH;
+  /** Fields left out because of an underscore in their name. */
+  dropped = 0;
   #kind = REQUEST;
   #options!: H2Options;
   #bytes = 0;
@@ -90,7 +92,7 @@ class FieldSection implements FieldReceiver {
     this.contentLength = NO_LENGTH;
     this.#kind = kind;
     this.#options = options;
-    this.#bytes = this.#count = this.#pseudo = 0;
+    this.#bytes = this.#count = this.#pseudo = this.dropped = 0;
     this.#regular = false;
     this.#host = this.#cookie = "";
   }
@@ -214,6 +216,7 @@ class FieldSection implements FieldReceiver {
 
   #underscore(): void {
     if (this.#options.underscores === "reject") this.#fail(UNWANTED, UNDERSCORE);
+    else this.dropped++;
   }
 
   #fail(fault: SectionFault, detail: string): void {

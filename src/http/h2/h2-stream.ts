@@ -1,3 +1,4 @@
+import type { Timer } from "../../base/timer-wheel.ts";
 import type { HeaderMap } from "../header-map.ts";
 import type { CodecStream, ResetReason, StreamHandler } from "../stream.ts";
 import { ReceiveWindow } from "./flow-control.ts";
@@ -86,6 +87,8 @@ export class H2Stream implements CodecStream {
   outbound: Queue | null = null;
   /** `data` returned false. */
   wantsDrain = false;
+  /** Ends the stream if what waits does not go out in time. */
+  flushTimer: Timer | null = null;
   /** Link of the connection's table. */
   nextInBucket: H2Stream | null = null;
   readonly #owner: StreamOwner;

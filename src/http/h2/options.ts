@@ -20,6 +20,8 @@ export interface H2Options {
   readonly maxConcurrentStreams: number;
   readonly initialStreamWindowSize: number;
   readonly initialConnectionWindowSize: number;
+  /** Settings of others' making that we announce, as identifiers and values in turn. */
+  readonly customSettings: readonly number[];
   /** Extended CONNECT (RFC 8441). */
   readonly allowConnect: boolean;
   /** Frames that may wait for a peer that does not read. */
@@ -43,6 +45,8 @@ export interface H2Options {
 export interface H2ServerOptions extends H2Options {
   /** Milliseconds between the first GOAWAY of `drain` and the last. */
   readonly drainTimeout: number;
+  /** Milliseconds that a complete response may wait for the client's windows; 0 = for ever. */
+  readonly flushTimeout: number;
   /** After this many streams the connection is closed if half of them were reset before their response began. */
   readonly prematureResetStreamCount: number;
 }
@@ -54,6 +58,7 @@ const DEFAULTS: H2Options = {
   maxConcurrentStreams: 1024,
   initialStreamWindowSize: 16 * 1024 * 1024,
   initialConnectionWindowSize: 24 * 1024 * 1024,
+  customSettings: [],
   allowConnect: false,
   maxOutboundFrames: 10_000,
   maxOutboundControlFrames: 1000,
@@ -71,6 +76,7 @@ const DEFAULTS: H2Options = {
 export const DEFAULT_H2_SERVER_OPTIONS: H2ServerOptions = {
   ...DEFAULTS,
   drainTimeout: 5000,
+  flushTimeout: 300_000,
   prematureResetStreamCount: 500,
 };
 

@@ -1,5 +1,6 @@
 import type { HeaderMap } from "../header-map.ts";
 import type { InboundBudgets } from "./budgets.ts";
+import type { Level } from "./codec-stats.ts";
 import { fieldWriter } from "./field-writer.ts";
 import { DEFAULT_WINDOW } from "./flow-control.ts";
 import { writeData } from "./frame/data.ts";
@@ -13,6 +14,8 @@ import type { HpackEncoder } from "./hpack/encoder.ts";
 export interface OutboundOwner {
   /** END_STREAM has been written. */
   localEnded(stream: H2Stream): void;
+  /** The end of a message has to wait. */
+  stalled(stream: H2Stream): void;
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
@@ -25,14 +28,22 @@ export class Outbound {
   readonly #writer: FrameWriter;
   readonly #encoder: HpackEncoder;
   readonly #budgets: InboundBudgets;
+  readonly #pendingBytes: Level;
   /** Streams with something that waits, in the order of their turns. */
   #waiting: Set<H2Stream> | null = null;
 
-  constructor(owner: OutboundOwner, writer: FrameWriter, encoder: HpackEncoder, budgets: InboundBudgets) {
+  constructor(
+    owner: OutboundOwner,
+    writer: FrameWriter,
+    encoder: HpackEncoder,
+    budgets: InboundBudgets,
+    pendingBytes: Level,
+  ) {
     this.#owner = owner;
     this.#writer = writer;
     this.#encoder = encoder;
     this.#budgets = budgets;
+    this.#pendingBytes = pendingBytes;
   }
 
   /** Returns false when the caller should wait for `onDrain`. */
@@ -50,6 +61,8 @@ export class Outbound {
       (this.#waiting ??= new Set()).add(stream);
     }
     stream.hold(chunk, at, length, end);
+    this.#pendingBytes.add(length - at);
+    if (end) this.#owner.stalled(stream);
     stream.wantsDrain = true;
     return false;
   }
@@ -62,11 +75,14 @@ export class Outbound {
     }
     queue.trailers = trailers.clone();
     queue.end = true;
+    this.#owner.stalled(stream);
   }
 
   /** Forgets a stream. */
   remove(stream: H2Stream): void {
-    if (stream.outbound !== null) this.#waiting?.delete(stream);
+    if (stream.outbound === null) return;
+    this.#waiting?.delete(stream);
+    this.#pendingBytes.add(-stream.outbound.bytes);
   }
 
   /** A window has grown or the sink has room: streams take turns, a frame each. */
@@ -102,6 +118,7 @@ export class Outbound {
       const last = queue.empty && queue.end && queue.trailers === null;
       this.#frame(stream, chunk, 0, length, last);
       left -= length;
+      this.#pendingBytes.add(-length);
       if (!queue.empty) continue;
       stream.outbound = null;
       this.#waiting!.delete(stream);

@@ -32,7 +32,7 @@ export function resetOfCode(code: ErrorCode, isServer: boolean): ResetReason {
     case CONNECT_ERROR:
       return "connect-error";
     case PROTOCOL_ERROR:
-      return isServer ? "remote-reset" : "protocol-error";
+      return "protocol-error";
     case NO_ERROR:
       return isServer ? "remote-reset-no-error" : "remote-reset";
     default:

@@ -370,7 +370,7 @@ describe("H2ServerCodec", () => {
     clock.advance(210);
     assert.deepEqual(play.events(), [
       GET,
-      "reset connection-termination http2.keepalive_timeout",
+      "reset connection-termination downstream_local_disconnect(http2_ping_timeout)",
       "close done",
     ]);
   });

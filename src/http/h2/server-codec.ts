@@ -5,15 +5,10 @@ import { knownHeaderId } from "../header-name.ts";
 import type { ByteSink, ServerCodec, ServerCodecHandler } from "../stream.ts";
 import { hasToken } from "../h1/has-token.ts";
 import { PREMATURE_AGE } from "./budgets.ts";
-import { H2Connection, type ConnectionSide } from "./connection.ts";
-import {
-  ENHANCE_YOUR_CALM,
-  INTERNAL_ERROR,
-  NO_ERROR,
-  PROTOCOL_ERROR,
-  REFUSED_STREAM,
-  STREAM_CLOSED,
-} from "./error-code.ts";
+import { NO_STATS, type H2CodecStats } from "./codec-stats.ts";
+import { H2Connection } from "./connection.ts";
+import type { ConnectionSide } from "./connection-side.ts";
+import { ENHANCE_YOUR_CALM, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED } from "./error-code.ts";
 import {
   fieldSection,
   MALFORMED,
@@ -24,6 +19,7 @@ import {
   VIOLATION,
 } from "./field-section.ts";
 import { fieldWriter } from "./field-writer.ts";
+import { FlushTimeout } from "./flush-timeout.ts";
 import { writeGoAway, writePing } from "./frame/control.ts";
 import { FRAME_HEADER, MAX_STREAM_ID } from "./frame/frame-type.ts";
 import type { H2Stream } from "./h2-stream.ts";
@@ -61,6 +57,8 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
   #drainTimer: Timer | null = null;
   #phase = SERVING;
   #lastStream = MAX_STREAM_ID;
+  /** Highest stream that was not refused. */
+  #lastTaken = 0;
 
   constructor(
     sink: ByteSink,
@@ -68,12 +66,13 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     options: H2ServerOptions,
     wheel?: TimerWheel,
     clock: Clock = systemClock,
+    stats: H2CodecStats = NO_STATS,
   ) {
     this.#handler = handler;
     this.#options = options;
     this.#wheel = wheel;
     this.#clock = clock;
-    this.#connection = new H2Connection(this, sink, options, clock);
+    this.#connection = new H2Connection(this, sink, options, clock, stats);
     const keepalive = options.connectionKeepalive;
     if (keepalive !== undefined && wheel !== undefined)
       this.#keepalive = new Keepalive(this.#connection, keepalive, wheel, clock, () => this.#dead());
@@ -146,6 +145,7 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     if (!connection.decode(REQUEST, bytes, start, end)) return;
     if (id > this.#lastStream || connection.activeStreams >= this.#options.maxConcurrentStreams) {
       fieldSection.map.release();
+      connection.stats.stream_refused_errors.inc();
       connection.reset(id, REFUSED_STREAM);
       return this.#count(true);
     }
@@ -181,9 +181,17 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     if ((stream.state & LOCAL_CLOSED) !== 0) this.#connection.release(stream);
   }
 
+  onStalled(stream: H2Stream): void {
+    const { flushTimeout } = this.#options;
+    if (flushTimeout === 0 || this.#wheel === undefined || stream.flushTimer !== null) return;
+    stream.flushTimer = new FlushTimeout(this.#connection, stream).timer;
+    this.#wheel.arm(stream.flushTimer, flushTimeout);
+  }
+
   onLocalReset(): void {}
 
   onStreamOver(stream: H2Stream, faulty: boolean): void {
+    if (stream.flushTimer !== null) this.#wheel!.disarm(stream.flushTimer);
     const young = faulty && !stream.headersSent && this.#clock.now() - stream.openedAt <= PREMATURE_AGE;
     this.#count(young);
   }
@@ -201,6 +209,7 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     const connection = this.#connection;
     const { map, fault, detail, contentLength } = fieldSection;
     const stream = connection.open(id);
+    this.#lastTaken = id;
     // Whole milliseconds: fractions would cost an object.
     stream.openedAt = Math.trunc(this.#clock.now());
     stream.wireBytesReceived = wireBytes;
@@ -209,7 +218,7 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
     if (connection.stopped || stream.over) return map.release();
     if (fault !== NO_FAULT || (endStream && contentLength > 0)) {
       map.release();
-      if (fault === UNWANTED) connection.abort(stream, INTERNAL_ERROR, "remote-reset", detail);
+      if (fault === UNWANTED) connection.refuse(stream, detail);
       else connection.malformed(stream, fault === MALFORMED ? detail : VIOLATION);
       return;
     }
@@ -246,7 +255,8 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
   #lastGoAway(): void {
     const connection = this.#connection;
     this.#phase = DRAINING;
-    this.#lastStream = connection.lastPeerStream;
+    this.#lastStream = this.#lastTaken;
+    connection.stats.goaway_sent.inc();
     connection.enter();
     writeGoAway(connection.writer, this.#lastStream, NO_ERROR);
     connection.leave();
@@ -271,7 +281,8 @@ export class H2ServerCodec implements ServerCodec, ConnectionSide, TimerOwner {
   /** The keepalive PING was not answered. */
   #dead(): void {
     if (this.#phase === DONE) return;
-    this.onConnectionClosed("http2.keepalive_timeout");
+    this.#connection.stats.keepalive_timeout.inc();
+    this.onConnectionClosed("downstream_local_disconnect(http2_ping_timeout)");
     this.#handler.onClose("done");
   }
 

@@ -17,7 +17,8 @@ const ASSUMED_MAX_CONCURRENT_STREAMS = 100;
 
 /** What we announce, as identifiers and values in turn, in Envoy's order. */
 export function ownSettings(options: H2Options, isServer: boolean): number[] {
-  const pairs = isServer ? [] : [ENABLE_PUSH, 0];
+  const pairs = [...options.customSettings];
+  if (!isServer) pairs.push(ENABLE_PUSH, 0);
   pairs.push(HEADER_TABLE_SIZE, options.hpackTableSize);
   pairs.push(ENABLE_CONNECT_PROTOCOL, options.allowConnect ? 1 : 0);
   pairs.push(MAX_CONCURRENT_STREAMS, options.maxConcurrentStreams);

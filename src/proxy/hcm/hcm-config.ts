@@ -78,7 +78,11 @@ export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFil
   const scope = context.stats.scope(`http.${hcm.statPrefix}.`);
   return {
     context,
-    stats: new HcmStats(scope, context.listenerScope.scope(`http.${hcm.statPrefix}.`)),
+    stats: new HcmStats(
+      scope,
+      context.listenerScope.scope(`http.${hcm.statPrefix}.`),
+      context.stats.scope("http2."),
+    ),
     codecType: codecType(hcm),
     codec: codecOptions(hcm),
     http2: http2Options(hcm),
@@ -158,6 +162,7 @@ function http2Options(hcm: HttpConnectionManager): H2ServerOptions {
     maxHeaderBytes: maxHeadBytes,
     maxHeaders,
     underscores,
+    flushTimeout: durationMs(hcm.streamIdleTimeout, DEFAULT_H2_SERVER_OPTIONS.flushTimeout),
     drainTimeout: durationMs(hcm.drainTimeout, DEFAULT_H2_SERVER_OPTIONS.drainTimeout),
   };
 }

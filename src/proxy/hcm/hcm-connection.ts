@@ -234,7 +234,7 @@ export class HcmConnection implements ConnectionHandler, StreamOwner, TimerOwner
     counters[http2 ? "downstream_cx_http2_total" : "downstream_cx_http1_total"].inc();
     gauges[http2 ? "downstream_cx_http2_active" : "downstream_cx_http1_active"].inc();
     this.#codec = http2
-      ? new H2ServerCodec(this.#connection, side, http2Options, context.wheel, context.clock)
+      ? new H2ServerCodec(this.#connection, side, http2Options, context.wheel, context.clock, stats.http2)
       : new H1ServerCodec(this.#connection, side, codec);
     if (http2 && this.#draining) this.#warn();
     return this.#codec;

@@ -1,5 +1,7 @@
+import type { H2CodecStats } from "../../http/h2/codec-stats.ts";
 import type { Histogram } from "../../stats/histogram.ts";
 import type { Counter, Gauge, StatScope } from "../../stats/stat-store.ts";
+import { h2CodecStats } from "../h2-codec-stats.ts";
 
 const CONNECTION_COUNTERS = [
   "downstream_cx_total", "downstream_cx_http1_total", "downstream_cx_http2_total", "downstream_cx_http3_total",
@@ -49,9 +51,12 @@ export class HcmStats {
   readonly #classes: readonly Counter[];
   readonly #listenerClasses: readonly Counter[];
   readonly #listenerCompleted: Counter;
+  readonly #codecScope: StatScope;
+  #http2: H2CodecStats | undefined;
 
-  /** @param scope "http.<stat_prefix>."; @param listener "listener.<address>.http.<stat_prefix>." */
-  constructor(scope: StatScope, listener: StatScope) {
+  /** @param scope "http.<stat_prefix>."; @param listener "listener.<address>.http.<stat_prefix>."; @param codec "http2." */
+  constructor(scope: StatScope, listener: StatScope, codec: StatScope) {
+    this.#codecScope = codec;
     this.counters = Object.fromEntries(
       [...CONNECTION_COUNTERS, ...REQUEST_COUNTERS].map((name) => [name, scope.counter(name)]),
     ) as Record<CounterName, Counter>;
@@ -70,6 +75,11 @@ export class HcmStats {
     this.#classes = CLASSES.map((name) => scope.counter("downstream_rq_" + name));
     this.#listenerClasses = CLASSES.map((name) => listener.counter("downstream_rq_" + name));
     this.#listenerCompleted = listener.counter("downstream_rq_completed");
+  }
+
+  /** What HTTP/2 codecs count, for all connection managers together. */
+  get http2(): H2CodecStats {
+    return (this.#http2 ??= h2CodecStats(this.#codecScope));
   }
 
   /** Counts a response's status. */

@@ -1,5 +1,7 @@
+import type { H2CodecStats } from "../../http/h2/codec-stats.ts";
 import type { Counter, Gauge, StatScope } from "../../stats/stat-store.ts";
 import type { Histogram } from "../../stats/histogram.ts";
+import { h2CodecStats } from "../h2-codec-stats.ts";
 
 /** Name under which a cluster's stats are kept: ":" would break statsd. */
 export function clusterStatPrefix(observabilityName: string): string {
@@ -44,7 +46,11 @@ export class ClusterStats {
   readonly cxLengthMs: Histogram;
   readonly rqPerCx: Histogram;
 
+  readonly #scope: StatScope;
+  #http2: H2CodecStats | undefined;
+
   constructor(scope: StatScope) {
+    this.#scope = scope;
     this.cxTotal = scope.counter("upstream_cx_total");
     this.cxActive = scope.gauge("upstream_cx_active");
     this.cxHttp1Total = scope.counter("upstream_cx_http1_total");
@@ -80,5 +86,10 @@ export class ClusterStats {
     this.cxConnectMs = scope.histogram("upstream_cx_connect_ms");
     this.cxLengthMs = scope.histogram("upstream_cx_length_ms");
     this.rqPerCx = scope.histogram("upstream_rq_per_cx");
+  }
+
+  /** What the codecs of its connections count. */
+  get http2(): H2CodecStats {
+    return (this.#http2 ??= h2CodecStats(this.#scope.scope("http2.")));
   }
 }

@@ -28,7 +28,8 @@ export class H2PoolConnection extends PoolConnection {
   constructor(pool: ConnectionPool, connection: Connection, start: number) {
     super(pool, connection, start);
     const { settings, context } = pool;
-    this.codec = new PoolCodec(connection, this, settings.http2, context.wheel, context.clock);
+    const { wheel, clock, stats } = context;
+    this.codec = new PoolCodec(connection, this, settings.http2, wheel, clock, stats.http2);
     this.codec.owner = this;
   }
 

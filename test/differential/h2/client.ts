@@ -17,8 +17,8 @@ export class H2Client {
   /** Streams that are to finish. */
   #expected = 0;
 
-  constructor(socket: Socket, scheme: string) {
-    this.#endpoint = new H2Endpoint(socket);
+  constructor(socket: Socket, scheme: string, pong: boolean) {
+    this.#endpoint = new H2Endpoint(socket, pong);
     this.#scheme = scheme;
   }
 

@@ -53,9 +53,9 @@ export function writeWindowUpdate(writer: FrameWriter, streamId: number, increme
   writer.uint32(increment);
 }
 
-/** Begins a frame that a peer can provoke: these are counted while it does not read. */
+/** Begins a frame that a peer can provoke: these are counted until they are written. */
 function begin(writer: FrameWriter, length: number, type: number, flags: number, streamId: number): void {
   writer.room(FRAME_HEADER + length);
   writer.header(length, type, flags, streamId);
-  if (writer.blocked) writer.blockedControlFrames++;
+  writer.controlFrames++;
 }

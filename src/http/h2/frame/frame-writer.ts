@@ -27,8 +27,8 @@ export class FrameWriter implements TurnWriter {
   blocked = false;
   /** Frames written since the sink went above its high watermark. */
   blockedFrames = 0;
-  /** PING, SETTINGS and RST_STREAM frames among them. */
-  blockedControlFrames = 0;
+  /** PING, SETTINGS and RST_STREAM frames that the sink has not had, or could not write. */
+  controlFrames = 0;
   readonly #sink: ByteSink;
   #start = 0;
   /** Where an unfinished frame begins; -1 when there is none. */
@@ -120,6 +120,7 @@ export class FrameWriter implements TurnWriter {
     this.buffer = EMPTY;
     this.at = this.#start = 0;
     if (at > start) this.#write(buffer.subarray(start, at));
+    if (!this.blocked) this.controlFrames = 0;
     const free = at - start > COPIED_WRITE ? at : start;
     if (buffer.length !== SIZE || SIZE - free < USEFUL || spareBuffers.length === SPARE_LIMIT) return;
     spareBuffers.push(buffer);
@@ -129,7 +130,7 @@ export class FrameWriter implements TurnWriter {
   /** The sink is below its low watermark again. */
   drained(): void {
     this.blocked = false;
-    this.blockedFrames = this.blockedControlFrames = 0;
+    this.blockedFrames = this.controlFrames = 0;
   }
 
   #write(bytes: Buffer): void {
