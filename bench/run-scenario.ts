@@ -1,6 +1,7 @@
+import { cpuMicros } from "./process-cost.ts";
 import type { Contender, Site } from "./proxies/contender.ts";
 import { startContender } from "./proxies/start-contender.ts";
-import type { Case, Measure, Scenario } from "./scenario.ts";
+import type { Case, Measure, Round, Scenario } from "./scenario.ts";
 
 /** What the rounds of a case came to. */
 export interface CaseResult {
@@ -14,8 +15,13 @@ export interface CaseResult {
 export interface Pace {
   rounds: number;
   seconds: number;
-  warmUpSeconds: number;
 }
+
+/** CPU time that a proxy uses before it is measured, in microseconds: some compile their code while it runs. */
+const WARM_UP_CPU = 3_000_000;
+/** Seconds of a round to that end, and how many there are at most. */
+const WARM_UP_SECONDS = 2;
+const WARM_UP_ROUNDS = 8;
 
 /**
  * Runs a scenario: the rounds of its cases take turns, in an order that rotates, so that a noisy neighbour hits all of them.
@@ -47,7 +53,7 @@ async function inLastingProcesses(
   }
   const measured: Measured = new Map();
   try {
-    for (const [{ round }, contender] of contenders) await round(contender, pace.warmUpSeconds);
+    for (const [{ round }, contender] of contenders) await warmUp(round, contender);
     for (let i = 0; i < rounds; i++)
       for (const [each, contender] of rotated([...contenders], i))
         await measure(each, contender, pace, measured);
@@ -83,6 +89,12 @@ async function tryToStart(each: Case, site: Site): Promise<Contender | undefined
     console.error(`${each.proxy} does not take part: ${(error as Error).message.split("\n")[0]}`);
     return undefined;
   }
+}
+
+async function warmUp(round: Round, contender: Contender): Promise<void> {
+  const begin = cpuMicros(contender.pid);
+  for (let i = 0; i < WARM_UP_ROUNDS && cpuMicros(contender.pid) - begin < WARM_UP_CPU; i++)
+    await round(contender, WARM_UP_SECONDS);
 }
 
 async function measure(each: Case, contender: Contender, pace: Pace, measured: Measured): Promise<void> {

@@ -30,8 +30,6 @@ const { values, positionals } = parseArgs({
 const pace = {
   rounds: positive("rounds", values.rounds),
   seconds: positive("seconds", values.seconds),
-  // Code is compiled while it runs.
-  warmUpSeconds: 3,
 };
 const scenarios = chosen(positionals, values.profile ? ["weft"] : values.only.split(","));
 const missing = missingPeers(["wrk", "h2load", "nginx"]);
