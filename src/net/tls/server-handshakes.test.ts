@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { connect as connectPlain, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { after, describe, it } from "node:test";
 import { connect } from "node:tls";
 import { makeCertificate } from "../../testing/certs.ts";
@@ -79,5 +79,42 @@ describe("ServerHandshakes", () => {
     assert.deepEqual(await end(closing), { text: "bye", fate: "eof" });
     const resetting = await listen((connection) => connection.reset());
     assert.equal((await end(resetting)).fate, "ECONNRESET");
+  });
+
+  it("lets go of clients that leave during the handshake", async () => {
+    const handshakes = new ServerHandshakes({ cert: own.cert, key: own.key }, undefined, 0, () => {});
+    let closed = 0;
+    let accepted: Socket | undefined;
+    after(() => accepted?.destroy());
+    const server = createServer({ allowHalfOpen: true }, (raw: Socket) => {
+      raw.on("error", () => {});
+      raw.on("close", () => closed++);
+      accepted = raw;
+      handshakes.start(raw, { onSecure() {}, onFailed() {} });
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const client = connectPlain(port, "127.0.0.1", () => client.end());
+    await waitUntil("the server lets go", () => closed === 1, 2000, 2);
+  });
+
+  it("lets a client half-close after the handshake", async () => {
+    const port = await listen((connection) => {
+      connection.handler = {
+        ...NOTHING,
+        onEnd() {
+          connection.writeText("late");
+          connection.close();
+        },
+      };
+    });
+    const raw = connectPlain({ port, host: "127.0.0.1", allowHalfOpen: true });
+    const client = connect({ socket: raw, rejectUnauthorized: false });
+    let text = "";
+    client.on("data", (bytes: Buffer) => (text += bytes.toString()));
+    client.once("secureConnect", () => client.end());
+    await waitUntil("the answer", () => text === "late", 2000, 2);
+    client.destroy();
   });
 });

@@ -47,6 +47,7 @@ export class ServerHandshakes {
       }),
     });
     this.#server.on("secureConnection", (socket) => {
+      socket.allowHalfOpen = true;
       this.#current.getStore()?.onSecure(socket, chainVerdict(socket));
     });
     this.#server.on("tlsClientError", (error: TlsFailure, socket) => {
@@ -58,8 +59,10 @@ export class ServerHandshakes {
     });
   }
 
-  /** Takes a socket over; what was unshifted into it is read first. */
+  /** Takes a socket over; what was unshifted into it is read first. The secure socket may be half-open. */
   start(socket: Socket, end: HandshakeEnd): void {
+    // A client that leaves before the handshake is through, as a port check does, leaves for good.
+    socket.allowHalfOpen = false;
     this.#current.run(end, () => this.#server.emit("connection", socket));
   }
 }
