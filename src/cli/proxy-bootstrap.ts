@@ -1,3 +1,12 @@
+/** How the control plane is known, and how the proxy shows who it is; PEM files. */
+export interface ControlTls {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** Name that the control plane's certificate must have. */
+  readonly name?: string;
+}
+
 /** What a proxy's bootstrap must say; the rest comes over xDS. */
 export interface BootstrapOptions {
   /** ADDRESS:PORT of the control plane's xDS server. */
@@ -5,8 +14,20 @@ export interface BootstrapOptions {
   readonly nodeId: string;
   readonly cluster: string;
   readonly zone?: string;
+  readonly subZone?: string;
   readonly region?: string;
   readonly adminPort: number;
+  /** 127.0.0.1 when left out. */
+  readonly adminHost?: string;
+  /** File for the admin interface's access log. */
+  readonly adminLog?: string;
+  /** Times of the connection to the control plane, in seconds. */
+  readonly connectTimeout?: number;
+  readonly keepaliveInterval?: number;
+  /** TLS to the control plane. */
+  readonly tls?: ControlTls;
+  /** What a proxy that is no sidecar is to be: an edge, or what the control plane makes of its node. */
+  readonly view?: "edge" | "any";
   /** A sidecar's places; none for an edge. */
   readonly sidecar?: {
     readonly service: string;
@@ -20,16 +41,20 @@ const XDS_CLUSTER = "weft_control";
 
 /** An Envoy v3 bootstrap in JSON form, for real Envoy and `weft proxy` alike: clusters and listeners over ADS. */
 export function proxyBootstrap(options: BootstrapOptions): Record<string, unknown> {
-  const { control, nodeId, cluster, zone, region, adminPort, sidecar } = options;
+  const { control, nodeId, cluster, adminPort, adminHost = "127.0.0.1", adminLog, tls } = options;
+  const { connectTimeout = 1, keepaliveInterval = 30 } = options;
   const ads = { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "15s" };
   return {
     node: {
       id: nodeId,
       cluster,
-      ...((zone || region) && { locality: { ...(region && { region }), ...(zone && { zone }) } }),
-      metadata: { weft: sidecar === undefined ? { view: "edge" } : { view: "sidecar", ...sidecar } },
+      ...localityOf(options),
+      ...metadataOf(options),
     },
-    admin: { address: socketAddress(`127.0.0.1:${adminPort}`) },
+    admin: {
+      address: socketAddress(`${adminHost}:${adminPort}`),
+      ...(adminLog !== undefined && { access_log: [fileLog(adminLog)] }),
+    },
     dynamic_resources: {
       ads_config: {
         api_type: "GRPC",
@@ -44,12 +69,14 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
         {
           name: XDS_CLUSTER,
           type: /^[\d.]+:\d+$|^\[/.test(control) ? "STATIC" : "STRICT_DNS",
-          connect_timeout: "1s",
+          connect_timeout: `${connectTimeout}s`,
           typed_extension_protocol_options: {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
               "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
               explicit_http_config: {
-                http2_protocol_options: { connection_keepalive: { interval: "30s", timeout: "5s" } },
+                http2_protocol_options: {
+                  connection_keepalive: { interval: `${keepaliveInterval}s`, timeout: "5s" },
+                },
               },
             },
           },
@@ -57,8 +84,56 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
             cluster_name: XDS_CLUSTER,
             endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(control) } }] }],
           },
+          ...(tls !== undefined && { transport_socket: transportSocket(tls) }),
         },
       ],
+    },
+  };
+}
+
+function metadataOf({ sidecar, view = "edge" }: BootstrapOptions): object {
+  if (sidecar !== undefined) return { metadata: { weft: { view: "sidecar", ...sidecar } } };
+  return view === "any" ? {} : { metadata: { weft: { view } } };
+}
+
+function localityOf({ region, zone, subZone }: BootstrapOptions): object {
+  const locality = {
+    ...(region && { region }),
+    ...(zone && { zone }),
+    ...(subZone && { sub_zone: subZone }),
+  };
+  return Object.keys(locality).length === 0 ? {} : { locality };
+}
+
+function fileLog(path: string): object {
+  return {
+    name: "envoy.access_loggers.file",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+      path,
+    },
+  };
+}
+
+function transportSocket({ ca, cert, key, name }: ControlTls): object {
+  const file = (filename: string) => ({ filename });
+  return {
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+      ...(name !== undefined && { sni: name }),
+      common_tls_context: {
+        validation_context: {
+          trusted_ca: file(ca),
+          ...(name !== undefined && {
+            match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: name } }],
+          }),
+        },
+        ...(cert !== undefined &&
+          key !== undefined && {
+            tls_certificates: [{ certificate_chain: file(cert), private_key: file(key) }],
+          }),
+      },
     },
   };
 }

@@ -5,6 +5,7 @@ import { controlCommand } from "./control.ts";
 import { meshCommands } from "./mesh.ts";
 import { registryCommand } from "./registry.ts";
 import { rotorCommand } from "./rotor.ts";
+import { sidecarCommand } from "./sidecar.ts";
 import { upCommand } from "./up.ts";
 import { validateCommand } from "./validate.ts";
 
@@ -16,6 +17,7 @@ export const commands: readonly CliCommand[] = [
   meshCommands,
   registryCommand,
   rotorCommand,
+  sidecarCommand,
   upCommand,
   validateCommand,
 ];

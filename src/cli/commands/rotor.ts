@@ -1,8 +1,7 @@
-import { onTermination, type CliCommand } from "../command.ts";
+import { onTermination, parsePort, type CliCommand } from "../command.ts";
 import { programLog } from "../program-log.ts";
 
 const API_HOST = "127.0.0.1";
-const API_PORT = 18_001;
 
 /** `weft rotor`: a control plane that takes the flags and variables of Turbine Labs' Rotor. */
 export const rotorCommand: CliCommand = {
@@ -16,14 +15,17 @@ export const rotorCommand: CliCommand = {
         "print the weft control command and mesh policy that do the same, and end",
         false,
       )
+      .option("--api-port <port>", `port of API, metrics and health on ${API_HOST}`, parsePort, 18_001)
       .allowUnknownOption()
       .passThroughOptions()
-      .helpOption(false)
       .action(run);
   },
 };
 
-async function run(args: string[], { printConfig }: { printConfig: boolean }): Promise<void> {
+async function run(
+  args: string[],
+  { printConfig, apiPort }: { printConfig: boolean; apiPort: number },
+): Promise<void> {
   const { describePlan, planRotor } = await import("../../control/rotor/rotor-plan.ts");
   const plan = planRotor(args, process.env);
   if (printConfig) {
@@ -44,7 +46,7 @@ async function run(args: string[], { printConfig }: { printConfig: boolean }): P
     host: plan.host,
     apiHost: API_HOST,
     xdsPort: plan.xdsPort,
-    apiPort: API_PORT,
+    apiPort,
     weft: ledgers,
     log,
   });
