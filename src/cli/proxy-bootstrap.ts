@@ -91,9 +91,18 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
   };
 }
 
-function metadataOf({ sidecar, view = "edge" }: BootstrapOptions): object {
-  if (sidecar !== undefined) return { metadata: { weft: { view: "sidecar", ...sidecar } } };
-  return view === "any" ? {} : { metadata: { weft: { view } } };
+function metadataOf({
+  sidecar,
+  view = "edge",
+  adminHost = "127.0.0.1",
+  adminPort,
+}: BootstrapOptions): object {
+  const weft = {
+    ...(sidecar !== undefined ? { view: "sidecar", ...sidecar } : view !== "any" && { view }),
+    // Where the control plane may look at the proxy's statistics, to judge deployments.
+    ...(adminPort !== 0 && { admin: `${adminHost}:${adminPort}` }),
+  };
+  return Object.keys(weft).length === 0 ? {} : { metadata: { weft } };
 }
 
 function localityOf({ region, zone, subZone }: BootstrapOptions): object {

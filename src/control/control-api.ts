@@ -14,6 +14,8 @@ export interface ControlApiParts {
   readonly snapshots: SnapshotBuilder;
   readonly ready: () => boolean;
   readonly weft?: WeftLimits;
+  /** Policy, revisions and deployments. */
+  readonly configuration: Hono;
 }
 
 /** The control plane's HTTP side: health, metrics, what it knows, and xDS by REST. */
@@ -68,6 +70,7 @@ export function controlApi(parts: ControlApiParts): Hono {
     if (catalog.release(service)) return context.body(null, 204);
     return context.json({ error: `no source holds endpoints of "${service}"` }, 404);
   });
+  api.route("/", parts.configuration);
   api.route("/", restDiscovery({ ...parts, waiting: () => waiting(parts) }));
   return api;
 }

@@ -8,7 +8,15 @@ import type { HoldOptions } from "./hold.ts";
 import { LastGoodKeeper, loadLastGood } from "./last-good.ts";
 import { policyWithoutFile, type MeshPolicy } from "./policy/mesh-policy.ts";
 import type { Catalog } from "./model.ts";
+import { Configuration } from "./configuration.ts";
+import { configurationApi } from "./configuration-api.ts";
+import { adminAddress, AdminStatsJudge } from "./deployments/admin-stats-judge.ts";
+import { DeploymentController } from "./deployments/deployment-controller.ts";
+import type { TrafficJudge } from "./deployments/traffic-judge.ts";
+import { systemClock } from "../base/clock.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
+import type { RevisionStore } from "./store/revision-store.ts";
+import { SqliteRevisionStore } from "./store/sqlite-revision-store.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import type { OptionValues } from "./source-options.ts";
@@ -35,6 +43,10 @@ export interface ControlOptions {
   readonly hold?: HoldOptions;
   /** How long removed clusters stay with nodes, in milliseconds. */
   readonly lingerMs?: number;
+  /** History of the configuration; closed with the control plane. Default: in memory. */
+  readonly store?: RevisionStore;
+  /** Who tells how deployments go. Default: the statistics of connected proxies. */
+  readonly judge?: TrafficJudge;
   /** What `weft proxy` implements; without it, its nodes get what Envoy gets and refuse what they lack. */
   readonly weft?: readonly Ledger[];
   readonly log: SourceLog;
@@ -53,19 +65,27 @@ const HOLD_CHECK_MS = 1000;
 const SOURCE_RESTART_MS = 5000;
 const LINGER_MS = 30_000;
 
-/** Starts a control plane. Throws an Error for a wrong source, a broken policy or a taken port. */
+/** Starts a control plane. Throws an Error for a wrong source, a broken policy, an unreadable store or a taken port. */
 export async function startControl(options: ControlOptions): Promise<ControlPlane> {
   const { log, host = "127.0.0.1", mesh } = options;
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = sourceNames(parsed);
-  let policy = mesh === undefined ? (options.policy ?? policyWithoutFile()) : await readPolicy(mesh);
+  const fromFile = mesh === undefined ? undefined : await readPolicy(mesh);
+  const store = options.store ?? new SqliteRevisionStore({ path: ":memory:" });
+  const configuration = await Configuration.open({
+    store,
+    log,
+    now: () => Date.now(),
+    fallback: options.policy ?? policyWithoutFile(),
+  });
+  if (fromFile !== undefined) await configuration.takePolicyFile(fromFile.text, mesh!);
   const weft =
     options.weft === undefined
       ? undefined
       : new WeftLimits(options.weft, (text) =>
           log.warn(`weft proxy does not implement ${text}: its nodes do without`),
         );
-  const snapshots = new SnapshotBuilder(policy, options.lingerMs ?? LINGER_MS, weft);
+  const snapshots = new SnapshotBuilder(configuration.policy, options.lingerMs ?? LINGER_MS, weft);
   const stopping = new AbortController();
   const unknown = new Set<string>();
   let restored = false;
@@ -89,33 +109,57 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
           (error) => log.warn(`cannot save last known good: ${error.message}`),
         );
   function changed(): void {
-    if (catalog.unread.length === 0) warnOfUnknown(policy, catalog.catalog, unknown, log);
+    if (catalog.unread.length === 0) warnOfUnknown(configuration.policy, catalog.catalog, unknown, log);
     pushTimer ??= setTimeout(() => {
       pushTimer = undefined;
       ads.pushAll();
     }, PUSH_DELAY_MS);
   }
 
+  configuration.onChange = () => {
+    snapshots.update({ policy: configuration.policy });
+    changed();
+  };
   if (options.lastGood !== undefined) restored = await restore(options.lastGood, catalog, log);
-  const api = controlApi({ catalog, ads, metrics, snapshots, ready, ...(weft !== undefined && { weft }) });
+  const admins = () => ads.sessions.flatMap(({ node }) => adminAddress(node) ?? []);
+  const deployments = new DeploymentController({
+    configuration,
+    catalog: () => catalog.catalog,
+    judge: options.judge ?? new AdminStatsJudge({ admins }),
+    clock: systemClock,
+    log,
+  });
+  const api = controlApi({
+    catalog,
+    ads,
+    metrics,
+    snapshots,
+    ready,
+    ...(weft !== undefined && { weft }),
+    configuration: configurationApi({
+      configuration,
+      deployments,
+      catalog: () => catalog.catalog,
+      nodes: () => ads.sessions.map(({ node }) => node),
+    }),
+  });
   const http = await listenHttp(api, options.apiHost ?? host, options.apiPort ?? 0);
   let xdsPort: number;
   try {
     xdsPort = await ads.listen();
   } catch (error) {
     http.close();
+    deployments.close();
+    await store.close();
     throw error;
   }
   const running = parsed.map(({ source, options: given }, i) =>
     followSource(source, given, names[i]!, catalog, { log, signal: stopping.signal }),
   );
+  running.push(configuration.follow(stopping.signal));
   if (mesh !== undefined) {
     running.push(
-      followPolicy(mesh, log, stopping.signal, (next) => {
-        policy = next;
-        snapshots.update({ policy });
-        changed();
-      }),
+      followPolicy(mesh, log, stopping.signal, ({ text }) => configuration.takePolicyFile(text, mesh)),
     );
   }
   const holdTimer = setInterval(() => catalog.expireHolds(Date.now()), HOLD_CHECK_MS);
@@ -127,6 +171,8 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
       clearInterval(holdTimer);
       clearTimeout(pushTimer);
       await Promise.all(running);
+      deployments.close();
+      await store.close();
       await lastGood?.close();
       await ads.close();
       http.close();

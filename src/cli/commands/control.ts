@@ -1,16 +1,24 @@
 import { collect, onTermination, parsePort, UsageError, type CliCommand } from "../command.ts";
+import { askControl, callControl } from "../control/ask-control.ts";
+import { defineDeploymentCommands } from "../control/deployment-commands.ts";
+import { defineHistoryCommands } from "../control/history-commands.ts";
+import { definePolicyCommands } from "../control/policy-commands.ts";
+import type { SourceLog } from "../../control/source.ts";
+import type { RevisionStore } from "../../control/store/revision-store.ts";
+import { addEtcdFlags, etcdPlace, type EtcdFlags } from "../etcd-flags.ts";
 import { programLog } from "../program-log.ts";
 import { printTable } from "../table.ts";
 
 const DEFAULT_API = "http://127.0.0.1:18001";
 
-interface ServeOptions {
+interface ServeOptions extends EtcdFlags {
   source: string[];
   mesh?: string;
   host: string;
   xdsPort: number;
   apiPort: number;
   lastGood?: string;
+  store?: string;
   maxHold: string;
   logLevel: string;
 }
@@ -59,7 +67,7 @@ export const controlCommand: CliCommand = {
     const control = program
       .command("control")
       .description("the control plane: reads discovery sources, serves xDS to Weft, Envoy and gRPC clients");
-    control
+    const serving = control
       .command("serve", { isDefault: true })
       .description("run the control plane")
       .requiredOption(
@@ -73,12 +81,17 @@ export const controlCommand: CliCommand = {
       .option("--api-port <port>", "port of API, metrics, health and REST xDS", parsePort, 18_001)
       .option("--last-good <file>", "keep the last known good catalog here and start from it")
       .option(
+        "--store <file>",
+        "keep the history of policy and deployments here; default: as long as it runs",
+      )
+      .option(
         "--max-hold <seconds>",
         "let go of services that vanished or emptied unconfirmed after this time",
         "never",
       )
       .option("--log-level <level>", "debug, info, warn or error", "info")
       .action(serve);
+    addEtcdFlags(serving, "/weft/control/");
     const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
     control
       .command("nodes")
@@ -104,6 +117,9 @@ export const controlCommand: CliCommand = {
       .description("believe the sources about a service whose endpoints are held")
       .option(...api)
       .action(release);
+    definePolicyCommands(control, DEFAULT_API);
+    defineDeploymentCommands(control, DEFAULT_API);
+    defineHistoryCommands(control, DEFAULT_API);
   },
 };
 
@@ -115,6 +131,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = programLog("control", options.logLevel);
   const maxHoldMs = options.maxHold === "never" ? Number.POSITIVE_INFINITY : Number(options.maxHold) * 1000;
   if (!(maxHoldMs >= 0)) throw new Error(`"${options.maxHold}" is not a time to hold: give seconds or never`);
+  const store = await openStore(options, log);
   const control = await startControl({
     sources: options.source,
     host: options.host,
@@ -125,13 +142,30 @@ async function serve(options: ServeOptions): Promise<void> {
     log,
     ...(options.mesh !== undefined && { mesh: options.mesh }),
     ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
+    ...(store !== undefined && { store }),
   });
   log.info(`xDS on ${options.host}:${control.xdsPort}, API on http://${options.host}:${control.apiPort}`);
   onTermination(() => control.close());
 }
 
+/** Undefined when the history is not to be kept. */
+async function openStore(options: ServeOptions, log: SourceLog): Promise<RevisionStore | undefined> {
+  const place = etcdPlace(options);
+  if (place !== undefined && options.store !== undefined)
+    throw new UsageError("--store and --etcd are two places for the history: give one of them");
+  if (place !== undefined) {
+    const { EtcdRevisionStore } = await import("../../control/store/etcd-revision-store.ts");
+    const onTrouble = (error: string) =>
+      error === "" ? log.info("etcd can be followed again") : log.warn(`cannot follow etcd: ${error}`);
+    return EtcdRevisionStore.open({ ...place, onTrouble });
+  }
+  if (options.store === undefined) return undefined;
+  const { SqliteRevisionStore } = await import("../../control/store/sqlite-revision-store.ts");
+  return new SqliteRevisionStore({ path: options.store });
+}
+
 async function nodes({ api }: { api: string }): Promise<void> {
-  const answer = await ask<{ nodes: NodeJson[]; left_out_for_weft: string[] }>(api, "/v1/nodes");
+  const answer = await askControl<{ nodes: NodeJson[]; left_out_for_weft: string[] }>(api, "/v1/nodes");
   const list = answer.nodes;
   const rows = list.map((node) => [
     node.id,
@@ -152,7 +186,7 @@ async function nodes({ api }: { api: string }): Promise<void> {
 }
 
 async function sources({ api }: { api: string }): Promise<void> {
-  const { sources: list } = await ask<{ sources: SourceJson[] }>(api, "/v1/sources");
+  const { sources: list } = await askControl<{ sources: SourceJson[] }>(api, "/v1/sources");
   printTable(
     ["SOURCE", "SERVICES", "ENDPOINTS", "LAST READ", "ERROR"],
     list.map((source) => [
@@ -214,7 +248,7 @@ async function kinds(name: string | undefined): Promise<void> {
 }
 
 async function services({ api }: { api: string }): Promise<void> {
-  const { services: list } = await ask<{ services: ServiceJson[] }>(api, "/v1/services");
+  const { services: list } = await askControl<{ services: ServiceJson[] }>(api, "/v1/services");
   const rows = list.flatMap(({ name, endpoints }) =>
     endpoints.length === 0
       ? [[name, "(none)", "", "", "", "", ""]]
@@ -232,27 +266,8 @@ async function services({ api }: { api: string }): Promise<void> {
 }
 
 async function release(service: string, { api }: { api: string }): Promise<void> {
-  await call(api, `/v1/holds/${encodeURIComponent(service)}`, "DELETE");
+  await callControl(api, `/v1/holds/${encodeURIComponent(service)}`, "DELETE");
   console.log(`${service} is what its sources say`);
-}
-
-async function ask<T>(api: string, path: string): Promise<T> {
-  return (await (await call(api, path)).json()) as T;
-}
-
-async function call(api: string, path: string, method = "GET"): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(new URL(path, api), { method });
-  } catch {
-    throw new Error(`Cannot reach the control plane at ${api}: is it running? Name another with --api`);
-  }
-  if (!response.ok) {
-    const text = await response.text();
-    const reason = text.startsWith("{") ? (JSON.parse(text) as { error?: string }).error : undefined;
-    throw new Error(reason ?? `${api}${path} answers ${response.status}: ${text}`);
-  }
-  return response;
 }
 
 function ago(time: string): string {

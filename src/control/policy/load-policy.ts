@@ -1,4 +1,10 @@
-import { ConfigError, formatConfigProblem, readConfig, type ConfigProblem } from "../../base/load-config.ts";
+import {
+  ConfigError,
+  formatConfigProblem,
+  readConfig,
+  type ConfigPlaces,
+  type ConfigProblem,
+} from "../../base/load-config.ts";
 import { readPatches, type PolicyPatch } from "./envoy-patches.ts";
 import { meshPolicySchema, type MeshPolicy } from "./mesh-policy.ts";
 import { referenceProblems } from "./reference-problems.ts";
@@ -14,20 +20,21 @@ export function loadPolicy(text: string, file: string): MeshPolicy {
 export function readPolicyText(text: string): {
   policy: MeshPolicy | undefined;
   problems: readonly ConfigProblem[];
+  places: ConfigPlaces;
 } {
+  const { data, problems, places } = readConfig(meshPolicySchema, text);
   // A file caught while it is written must not pass for a policy of defaults, which has no routes.
   if (text.trim() === "") {
     const message = 'it is empty; write "edge: {}" for all defaults';
-    return { policy: undefined, problems: [{ line: 0, field: "", message }] };
+    return { policy: undefined, problems: [{ line: 0, field: "", message }], places };
   }
-  const { data, problems, places } = readConfig(meshPolicySchema, text);
   const unreadable = data === undefined && problems.every(({ field }) => field === "");
-  if (unreadable) return { policy: undefined, problems };
+  if (unreadable) return { policy: undefined, problems, places };
   const { patches, problems: more } = readPatches(text);
-  if (data === undefined) return { policy: undefined, problems: byLine([...problems, ...more]) };
+  if (data === undefined) return { policy: undefined, problems: byLine([...problems, ...more]), places };
   for (const patch of patches) put(data, patch);
   const wrong = referenceProblems(data).map(({ path, message }) => places.problem(path, message));
-  return { policy: data, problems: byLine([...more, ...wrong]) };
+  return { policy: data, problems: byLine([...more, ...wrong]), places };
 }
 
 function byLine(problems: readonly ConfigProblem[]): ConfigProblem[] {

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { tempDir } from "../../testing/temp-dir.ts";
 import { waitUntil } from "../../testing/wait-until.ts";
-import type { MeshPolicy } from "./mesh-policy.ts";
 import { followPolicy, readPolicy } from "./policy-file.ts";
 
 const withTimeout = (ms: number) => `connect_timeout_ms: ${ms}\n`;
@@ -36,7 +35,7 @@ test("readPolicy() names file, line and field of each mistake", async () => {
     file,
     "edge:\n  routes:\n    - { prefix: /a, service: x }\n    - { prefix: /ab, service: y }\n",
   );
-  assert.equal((await readPolicy(file)).edge.routes.length, 2);
+  assert.equal((await readPolicy(file)).policy.edge.routes.length, 2);
 });
 
 test("followPolicy() sees renamed, rewritten and re-linked files, and keeps the last good one", async (t) => {
@@ -55,8 +54,11 @@ test("followPolicy() sees renamed, rewritten and re-linked files, and keeps the 
   const log: string[] = [];
   const stopping = new AbortController();
   const note = (message: string) => void log.push(message);
-  const done = followPolicy(file, { info: note, warn: note }, stopping.signal, (policy: MeshPolicy) =>
-    seen.push(policy.connect_timeout_ms),
+  const done = followPolicy(
+    file,
+    { info: note, warn: note },
+    stopping.signal,
+    ({ policy }) => void seen.push(policy.connect_timeout_ms),
   );
   t.after(async () => {
     stopping.abort();

@@ -5,9 +5,16 @@ import { loadPolicy } from "./load-policy.ts";
 import type { MeshPolicy } from "./mesh-policy.ts";
 import type { SourceLog } from "../source.ts";
 
+/** A policy file that was read and found good. */
+export interface PolicyFile {
+  readonly text: string;
+  readonly policy: MeshPolicy;
+}
+
 /** Reads a mesh policy. Throws an Error with every problem as `Cannot load "FILE": line N: FIELD: what is wrong`. */
-export async function readPolicy(file: string): Promise<MeshPolicy> {
-  return loadPolicy(await readFile(file, "utf8"), file);
+export async function readPolicy(file: string): Promise<PolicyFile> {
+  const text = await readFile(file, "utf8");
+  return { text, policy: loadPolicy(text, file) };
 }
 
 /** Calls back with each good new content; a bad one is logged and the old one stays. Ends with the signal. */
@@ -15,7 +22,7 @@ export async function followPolicy(
   file: string,
   log: SourceLog,
   signal: AbortSignal,
-  onPolicy: (policy: MeshPolicy) => void,
+  onPolicy: (content: PolicyFile) => void | Promise<void>,
 ): Promise<void> {
   let last: string | undefined;
   for await (const _ of directoryChanges(dirname(file), signal)) {
@@ -23,7 +30,7 @@ export async function followPolicy(
     try {
       const text = await readFile(file, "utf8");
       seen = `text ${text}`;
-      if (seen !== last) onPolicy(loadPolicy(text, file));
+      if (seen !== last) await onPolicy({ text, policy: loadPolicy(text, file) });
       if (seen !== last && last !== undefined) log.info(`mesh policy "${file}" loaded`);
     } catch (error) {
       const text = (error as Error).message;
