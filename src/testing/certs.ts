@@ -1,5 +1,5 @@
 // Certificates for tests, made on the spot: X.509 v3 (RFC 5280) in DER, by hand, since node:crypto only reads them.
-import { generateKeyPairSync, randomBytes, sign, type KeyObject } from "node:crypto";
+import { generateKeyPairSync, randomBytes, sign, X509Certificate, type KeyObject } from "node:crypto";
 
 /** A certificate with its key, both in PEM, ready to be issuer of others. */
 export interface TestCertificate {
@@ -57,13 +57,40 @@ export function makeCertificate(options: TestCertificateOptions): TestCertificat
     der(0xa3, sequence(...extensions(options))),
   );
   const signature = der(0x03, Buffer.concat([Buffer.from([0]), sign("sha256", body, signer)]));
-  const certificate = sequence(body, algorithm, signature).toString("base64");
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${certificate.match(/.{1,64}/g)!.join("\n")}\n-----END CERTIFICATE-----\n`,
+    cert: pem("CERTIFICATE", sequence(body, algorithm, signature)),
     key: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
     subject,
     privateKey,
   };
+}
+
+/** A list (RFC 5280 section 5) by which an issuer revokes certificates, in PEM. */
+export function makeRevocationList(issuer: TestCertificate, revoked: readonly TestCertificate[]): string {
+  const now = Date.now();
+  const algorithm = sequence(hex(OID.ecdsaSha256));
+  const entries = revoked.map(({ cert }) => {
+    const serial = hex(new X509Certificate(cert).serialNumber);
+    return sequence(der(0x02, serial), time(now - DAY));
+  });
+  const body = sequence(
+    der(0x02, Buffer.from([1])),
+    algorithm,
+    issuer.subject,
+    time(now - DAY),
+    time(now + 10 * DAY),
+    sequence(...entries),
+  );
+  const signature = der(0x03, Buffer.concat([Buffer.from([0]), sign("sha256", body, issuer.privateKey)]));
+  return pem("X509 CRL", sequence(body, algorithm, signature));
+}
+
+function pem(label: string, bytes: Buffer): string {
+  const lines = bytes
+    .toString("base64")
+    .match(/.{1,64}/g)!
+    .join("\n");
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
 function extensions({ names = [], ca = false }: TestCertificateOptions): Buffer[] {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Case } from "./case.ts";
-import { pemText } from "./certificates.ts";
+import { certificateHash, pemText } from "./certificates.ts";
 
 /** What a case's configuration refers to: ports of its upstreams by name, and its access log. */
 export interface CaseEnvironment {
@@ -84,7 +84,10 @@ export function buildBootstrap(
 /** Replaces `<case>`, `<log>` (the file of the access log), `<file:name>`, `<cluster>` and `<upstream:port>` in a text. */
 export function expandText(text: string, entry: Case, environment: CaseEnvironment): string {
   const pem = text.replaceAll(/<pem:([a-z-]+)>/g, (whole, name: string) => pemText(name) ?? whole);
-  const named = pem.replaceAll(/<file:([a-z0-9._-]+)>/g, (_all, name: string) =>
+  const hashed = pem.replaceAll(/<(sha256|spki):([a-z-]+)>/g, (whole, kind: string, name: string) => {
+    return certificateHash(kind, name) ?? whole;
+  });
+  const named = hashed.replaceAll(/<file:([a-z0-9._-]+)>/g, (_all, name: string) =>
     join(environment.folder, name),
   );
   return named.replaceAll(/<([a-z0-9_-]+)(:port)?>/g, (whole, name: string, port: string | undefined) => {

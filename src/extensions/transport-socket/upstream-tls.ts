@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { Connection, type ConnectionHandler } from "../../net/connection.ts";
 import type { NetContext } from "../../net/net-context.ts";
 import { CertificateFacts } from "../../net/tls/certificate-facts.ts";
-import { checkPeer, type NameMatcher, type PeerPolicy } from "../../net/tls/check-peer.ts";
+import { checkPeer, type PeerPolicy, type RequiredName } from "../../net/tls/check-peer.ts";
 import { chainVerdict, startClientHandshake } from "../../net/tls/client-handshake.ts";
 import { TlsInfo } from "../../net/tls/tls-info.ts";
 import { TlsSessions } from "../../net/tls/tls-sessions.ts";
@@ -117,7 +117,7 @@ class UpstreamTls implements ClientTransport {
 class TlsConnector implements ClientConnector {
   readonly #transport: UpstreamTls;
   readonly #serverName: string;
-  readonly #validName: NameMatcher | undefined;
+  readonly #requiredName: RequiredName | undefined;
   readonly #sessions: TlsSessions;
   readonly #alpn: readonly string[];
 
@@ -126,8 +126,9 @@ class TlsConnector implements ClientConnector {
     this.#transport = transport;
     const named = config.autoHostSni && peer.hostname !== "" ? peer.hostname : config.sni;
     this.#serverName = peer.serverName ?? named;
-    const valid = peer.validName ?? (config.autoSniSanValidation ? this.#serverName : "");
-    this.#validName = valid === "" ? undefined : exactName(valid);
+    const name = peer.validName ?? (config.autoSniSanValidation ? this.#serverName : "");
+    const fromRequest = peer.validName !== undefined;
+    this.#requiredName = name === "" ? undefined : { name, fromRequest, matches: exactName(name) };
     this.#sessions = new TlsSessions(config.maxSessionKeys ?? 1);
     const configured = (config.commonTlsContext?.alpnProtocols ?? []).length > 0;
     this.#alpn = configured ? transport.alpn : (peer.protocols ?? transport.protocols);
@@ -173,7 +174,7 @@ class TlsConnector implements ClientConnector {
     if (peer !== undefined) {
       const verdict = chainVerdict(socket);
       const depth = policy.verifyChain && ABOUT_THE_ROOT.has(verdict) ? chainDepth(socket) : 0;
-      const problem = checkPeer(peer, verdict, depth, policy, this.#validName);
+      const problem = checkPeer(peer, verdict, depth, policy, this.#requiredName);
       if (problem !== undefined) {
         stats.refused(problem);
         return verifyFailureText(problem.reason);

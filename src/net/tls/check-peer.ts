@@ -15,6 +15,14 @@ export interface PeerPolicy {
 
 export type NameMatcher = (name: SubjectAltName) => boolean;
 
+/** A name that a host's certificate must have. */
+export interface RequiredName {
+  readonly name: string;
+  /** It is what a request asks for (auto_san_validation), and not the configured server name. */
+  readonly fromRequest: boolean;
+  readonly matches: NameMatcher;
+}
+
 /** Why a peer is refused: the stat that counts it, and Envoy's text. */
 export interface PeerProblem {
   readonly stat: "fail_verify_error" | "fail_verify_san" | "fail_verify_cert_hash";
@@ -47,14 +55,14 @@ const VERDICTS: Readonly<Record<string, string>> = {
 
 /**
  * Undefined when the certificate is acceptable. `verdict` is OpenSSL's error code for the chain, "" when it is trusted;
- * `depth` is where in the chain the fault lies. `extraMatcher` must accept a name besides what the policy asks.
+ * `depth` is where in the chain the fault lies. `required` is a name that must be there besides what the policy asks.
  */
 export function checkPeer(
   certificate: CertificateFacts,
   verdict: string,
   depth: number,
   policy: PeerPolicy,
-  extraMatcher?: NameMatcher,
+  required?: RequiredName,
 ): PeerProblem | undefined {
   if (policy.verifyChain && verdict !== "") {
     const text = VERDICTS[verdict] ?? verdict.toLowerCase().replaceAll("_", " ");
@@ -63,14 +71,17 @@ export function checkPeer(
       reason: `X509_verify_cert: certificate verification error at depth ${depth}: ${text}`,
     };
   }
-  if (extraMatcher !== undefined && !certificate.names.some(extraMatcher))
-    return { stat: "fail_verify_san", reason: "verify SAN list" };
   const matchers = policy.nameMatchers;
-  if (matchers.length > 0 && !certificate.names.some((name) => matchers.some((match) => match(name)))) {
-    return {
-      stat: "fail_verify_san",
-      reason: `SAN matcher, certificate SANs are [${certificate.names.map(({ value }) => value).join(", ")}]`,
-    };
+  const unnamed = required !== undefined && !certificate.names.some(required.matches);
+  const unmatched =
+    matchers.length > 0 && !certificate.names.some((name) => matchers.some((match) => match(name)));
+  if (unnamed || unmatched) {
+    const shown = `[${certificate.names.map(({ value }) => value).join(", ")}]`;
+    const reason =
+      unnamed && required.fromRequest
+        ? `verify SAN list, expected SANs: [${required.name}], certificate SANs: ${shown}`
+        : `SAN matcher, certificate SANs are ${shown}`;
+    return { stat: "fail_verify_san", reason };
   }
   const { hashes, pins } = policy;
   if (hashes.length + pins.length === 0) return undefined;
