@@ -3,14 +3,17 @@ import { encodeResponse, type DiscoveryProtocol, type EncodedResponse } from "./
 import type { Resource } from "./resource.ts";
 import { VIRTUAL_HOST, type ResourceTypeName } from "./resource-type.ts";
 
+/** Something with a version, which is worked out when it is asked for. */
+export interface Versioned {
+  readonly version: string;
+}
+
 /**
  * What a response tells: resources that are new or changed, and names that are gone or not there. Shared by all nodes that are
  * told the same, so that it is encoded once for them all.
  */
 export class ResourceChanges {
   readonly type: ResourceTypeName;
-  /** Version of the set that a node has once it took this. */
-  readonly version: string;
   /** Names of resources that a node may have and must drop. */
   readonly removed: readonly string[];
   /** Names that are asked for and not there. */
@@ -21,12 +24,14 @@ export class ResourceChanges {
   readonly common: ResourceChanges | undefined;
   /** The rest of them. */
   readonly own: readonly Resource[];
+  readonly #set: Versioned;
   readonly #selections = new WeakMap<Interest, ResourceChanges>();
   readonly #encoded = new Map<DiscoveryProtocol, EncodedResponse>();
 
+  /** @param set what a node has once it took this */
   constructor(
     type: ResourceTypeName,
-    version: string,
+    set: Versioned,
     own: readonly Resource[],
     rest: {
       readonly removed?: readonly string[];
@@ -36,12 +41,17 @@ export class ResourceChanges {
     } = {},
   ) {
     this.type = type;
-    this.version = version;
+    this.#set = set;
     this.own = own;
     this.removed = rest.removed ?? NONE;
     this.absent = rest.absent ?? NONE;
     this.common = rest.common;
     this.heartbeat = rest.heartbeat ?? false;
+  }
+
+  /** Version of all that a node has once it took this. */
+  get version(): string {
+    return this.#set.version;
   }
 
   get isEmpty(): boolean {
@@ -70,7 +80,7 @@ export class ResourceChanges {
       // Virtual hosts are asked for by aliases, which a name that is gone does not tell.
       const removed = this.removed.filter((name) => names.has(name) || this.type === VIRTUAL_HOST);
       const all = own.length === this.size && removed.length === this.removed.length;
-      selection = all ? this : new ResourceChanges(this.type, this.version, own, { removed, heartbeat });
+      selection = all ? this : new ResourceChanges(this.type, this.#set, own, { removed, heartbeat });
       this.#selections.set(interest, selection);
     }
     return selection;
@@ -82,7 +92,7 @@ export class ResourceChanges {
     if (this.isEmpty) return others;
     const known = new Set(this.resources.map(({ name }) => name));
     const own = [...this.resources, ...others.resources.filter(({ name }) => !known.has(name))];
-    return new ResourceChanges(this.type, this.version, own, {
+    return new ResourceChanges(this.type, this.#set, own, {
       removed: [...new Set([...this.removed, ...others.removed])],
       absent: [...new Set([...this.absent, ...others.absent])],
     });

@@ -105,14 +105,14 @@ export class ResourceSet {
   get heartbeat(): ResourceChanges {
     if (this.#heartbeat === undefined) {
       const mortal = this.resources.filter(({ ttl }) => ttl !== undefined);
-      this.#heartbeat = new ResourceChanges(this.type, this.version, mortal, { heartbeat: true });
+      this.#heartbeat = new ResourceChanges(this.type, this, mortal, { heartbeat: true });
     }
     return this.#heartbeat;
   }
 
   /** What a node that has `before` must be told. */
   changesSince(before: ResourceSet): ResourceChanges {
-    if (before === this) return new ResourceChanges(this.type, this.version, []);
+    if (before === this) return new ResourceChanges(this.type, this, []);
     let changes = this.#changes.get(before);
     if (changes === undefined) {
       changes = this.#compare(before);
@@ -131,10 +131,10 @@ export class ResourceSet {
         base !== undefined && [...this.#own].every(([name, each]) => each !== null && !base.has(name));
       const own = adds ? ([...this.#own.values()] as Resource[]) : this.resources;
       const rest = adds ? { absent, common: base.select(EVERYTHING) } : { absent };
-      return new ResourceChanges(this.type, this.version, own, rest);
+      return new ResourceChanges(this.type, this, own, rest);
     }
     const found = new Set([...interest.names].flatMap((name) => this.find(name) ?? []));
-    return new ResourceChanges(this.type, this.version, [...found], { absent });
+    return new ResourceChanges(this.type, this, [...found], { absent });
   }
 
   #compare(before: ResourceSet): ResourceChanges {
@@ -156,7 +156,7 @@ export class ResourceSet {
         if (before.has(name) && !this.#own.has(name)) removed.push(name);
       } else if (now.version !== before.get(name)?.version) updated.push(now);
     }
-    return new ResourceChanges(this.type, this.version, updated, { removed });
+    return new ResourceChanges(this.type, this, updated, { removed });
   }
 
   #compareAll(before: ResourceSet): ResourceChanges {
@@ -167,7 +167,7 @@ export class ResourceSet {
       if (old !== each && old?.version !== each!.version) updated.push(each!);
     }
     for (const name of before.#own.keys()) if (!this.#own.has(name)) removed.push(name);
-    return new ResourceChanges(this.type, this.version, updated, { removed });
+    return new ResourceChanges(this.type, this, updated, { removed });
   }
 
   #aliasIndex(): ReadonlyMap<string, Resource> {

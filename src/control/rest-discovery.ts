@@ -75,7 +75,7 @@ function versioned(selection: ResourceChanges): ResourceChanges {
   let found = selections.get(selection);
   if (found === undefined) {
     const lines = selection.resources.map(({ name, version }) => `${name}=${version}`).sort();
-    found = new ResourceChanges(selection.type, hash(lines.join("\n")), selection.resources);
+    found = new ResourceChanges(selection.type, { version: hash(lines.join("\n")) }, selection.resources);
     selections.set(selection, found);
   }
   return found;

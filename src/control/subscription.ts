@@ -228,5 +228,5 @@ function compareWithKnown(
   const all = available.select(interest);
   const updated = all.resources.filter(({ name, version }) => known.get(name) !== version);
   const removed = [...known.keys()].filter((name) => available.find(name) === undefined);
-  return new ResourceChanges(available.type, available.version, updated, { removed, absent: all.absent });
+  return new ResourceChanges(available.type, available, updated, { removed, absent: all.absent });
 }

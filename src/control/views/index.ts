@@ -1,7 +1,9 @@
 import { matchesGlob } from "../policy/name-glob.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { NodeGroup } from "../policy/view-settings.ts";
-import { encodeResource } from "../resource.ts";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { encodeResource, type Resource } from "../resource.ts";
+import type { ResourceTypeName } from "../resource-type.ts";
 import { edgeKind } from "./edge.ts";
 import { gatewayKind } from "./gateway.ts";
 import { grpcKind } from "./grpc.ts";
@@ -49,13 +51,20 @@ export function viewFor(node: NodeIdentity, policy: MeshPolicy, weft?: WeftLimit
     key,
     name,
     shared(input) {
-      const emit = emitter(limits, (...args) => input.cache.get(...args), key);
+      const emit = emitter(
+        limits,
+        (type, name, json, inputs) =>
+          typeof json === "function"
+            ? input.cache.derive(type, name, inputs ?? [{}], json)
+            : input.cache.get(type, name, json),
+        key,
+      );
       const { catalog, policy: current } = input;
       const { ownRegionOnly, limits: taken } = kind;
       const scope = new Scope({ catalog, policy: current, emit, place, ownRegionOnly, limits: taken });
       return kind.shared(scope, { caller });
     },
-    own: (each, current) => kind.own(each, current, emitter(limits, encodeResource)),
+    own: (each, current) => kind.own(each, current, emitter(limits, encodeOwn)),
   };
 }
 
@@ -119,7 +128,15 @@ function serviceOf(node: NodeIdentity): string {
 function emitter(limits: WeftLimits | undefined, emit: Emit, view?: string): Emit {
   return limits === undefined
     ? emit
-    : (type, name, json) => emit(type, name, limits.fit(type, name, json, view));
+    : (type, name, json, inputs) => {
+        if (typeof json !== "function") return emit(type, name, limits.fit(type, name, json, view));
+        return emit(type, name, () => limits.fit(type, name, json(), view), inputs);
+      };
+}
+
+/** What one node alone has is described once. */
+function encodeOwn(type: ResourceTypeName, name: string, json: JsonValue | (() => JsonValue)): Resource {
+  return encodeResource(type, name, typeof json === "function" ? json() : json);
 }
 
 function noView(node: NodeIdentity, policy: MeshPolicy): string {

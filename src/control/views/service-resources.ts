@@ -15,18 +15,22 @@ export function serviceResources(scope: Scope, services: readonly string[]): Res
 
 function one(scope: Scope, service: string, version: string): Resource[] {
   const { emit, policy } = scope;
-  const settings = scope.settings(service);
+  const endpoints = scope.endpoints(service);
   const name = clusterName(service, version);
+  // Settings follow from the policy and the labels of the endpoints.
+  const inputs = [policy, endpoints];
   return [
     emit(
       "envoy.config.cluster.v3.Cluster",
       name,
-      serviceCluster(name, service, settings, policy.connect_timeout_ms),
+      () => serviceCluster(name, service, scope.settings(service), policy.connect_timeout_ms),
+      inputs,
     ),
     emit(
       "envoy.config.endpoint.v3.ClusterLoadAssignment",
       name,
-      loadAssignment(name, service, version, scope.endpoints(service), scope, settings),
+      () => loadAssignment(name, service, version, endpoints, scope, scope.settings(service)),
+      inputs,
     ),
   ];
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { JsonValue } from "@bufbuild/protobuf";
 import { loadPolicy } from "../policy/load-policy.ts";
 import { encodeResource, type Resource } from "../resource.ts";
 import { withStaticResources } from "./static-resources.ts";
@@ -23,7 +24,9 @@ function result(policy: string): string[] {
     ["edge", "0.0.0.0:80"],
     ["tcp", "127.0.0.1:81"],
   ]);
-  return withStaticResources(made, addresses, own, encodeResource).map(({ name }) => name);
+  return withStaticResources(made, addresses, own, (type, name, json) =>
+    encodeResource(type, name, json as JsonValue),
+  ).map(({ name }) => name);
 }
 
 test("withStaticResources() puts the policy's own resources beside those that were made", () => {

@@ -26,8 +26,16 @@ export interface ViewInput {
   readonly cache: ResourceCache;
 }
 
-/** Makes a resource of what is described as JSON. */
-export type Emit = (type: ResourceTypeName, name: string, json: JsonValue) => Resource;
+/**
+ * Makes a resource of what is described as JSON. A description that is a function of `inputs` alone is called only when
+ * one of them is another object than last time: for resources of which there are many.
+ */
+export type Emit = (
+  type: ResourceTypeName,
+  name: string,
+  json: JsonValue | (() => JsonValue),
+  inputs?: readonly unknown[],
+) => Resource;
 
 /**
  * What a group of nodes is served. Views may be made anew for each node: those with equal keys are one view, and under one
