@@ -48,6 +48,8 @@ export interface TerminalFilterFactory {
    * @param closeIdle close idle ones too, that could only be told with their next response
    */
   drain(closeIdle: boolean): void;
+  /** A filter before this one closed the connection before it got here: what there is to count and to log. */
+  refused?(downstream: DownstreamConnection): void;
   /** The filter chain is gone and its last connection too. */
   close(): void;
   /** ALPN names of the protocols that it speaks, e.g. "http/1.1"; absent = it does not care. */
@@ -98,6 +100,8 @@ export interface NetworkFilterContext extends FactoryContext {
   readonly drainDecision: () => boolean;
   readonly routes: RouteConfigs;
   readonly extensions: Extensions;
+  /** Compiles a format. Refuses with an Error that names what is wrong. */
+  format(config: Messages["envoy.config.core.v3.SubstitutionFormatString"]): (info: StreamInfo) => string;
   /** Compiles access logs. Refuses unknown sinks and bad formats; opens no file. */
   accessLogs(list: readonly Messages["envoy.config.accesslog.v3.AccessLog"][]): AccessLogs;
 }

@@ -1,6 +1,5 @@
-import type { Clock } from "../../base/clock.ts";
+import type { TokenBucket } from "../../base/token-bucket.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
-import { durationMs } from "../../proto/duration.ts";
 import { only } from "../../proto/ledger.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Counter } from "../../stats/stat-store.ts";
@@ -14,6 +13,7 @@ import {
   type Verdict,
 } from "../../proxy/api.ts";
 import { RuntimeFraction, runtimeFractionLedger } from "../../proxy/matcher/runtime-fraction.ts";
+import { tokenBucket } from "../token-bucket.ts";
 import { compileHeaderOption, type HeaderChange } from "./header-options.ts";
 
 type Config = Messages["envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"];
@@ -72,7 +72,7 @@ class Limit {
 
   constructor(config: Config, context: FactoryContext, format: Format) {
     const { runtime, stats, clock } = context;
-    this.bucket = config.tokenBucket && new TokenBucket(config.tokenBucket, clock);
+    this.bucket = config.tokenBucket && tokenBucket(config.tokenBucket, clock);
     const code = config.status?.code ?? 0;
     this.status = code < 400 ? 429 : code;
     this.grpcStatus = config.rateLimitedAsResourceExhausted ? RESOURCE_EXHAUSTED : UNAVAILABLE;
@@ -149,47 +149,5 @@ class LocalRatelimitFilter implements HttpFilter {
     headers.set("x-ratelimit-remaining", String(bucket.left()));
     headers.set("x-ratelimit-reset", String(bucket.secondsToNext()));
     return "continue";
-  }
-}
-
-/** Fills evenly over time, as Envoy's does since 1.32. */
-class TokenBucket {
-  readonly size: number;
-  readonly #clock: Clock;
-  /** Tokens per millisecond. */
-  readonly #rate: number;
-  #tokens: number;
-  #filled: number;
-
-  constructor(config: Messages["envoy.type.v3.TokenBucket"], clock: Clock) {
-    const interval = durationMs(config.fillInterval, 0);
-    if (interval < 50) throw new Error("local rate limit token bucket fill timer must be >= 50ms");
-    this.size = this.#tokens = config.maxTokens;
-    this.#rate = (config.tokensPerFill ?? 1) / interval;
-    this.#clock = clock;
-    this.#filled = clock.now();
-  }
-
-  take(): boolean {
-    this.#fill();
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
-  }
-
-  left(): number {
-    this.#fill();
-    return Math.floor(this.#tokens);
-  }
-
-  secondsToNext(): number {
-    this.#fill();
-    return this.#tokens >= 1 ? 0 : Math.ceil((1 - this.#tokens) / this.#rate / 1000);
-  }
-
-  #fill(): void {
-    const now = this.#clock.now();
-    this.#tokens = Math.min(this.size, this.#tokens + (now - this.#filled) * this.#rate);
-    this.#filled = now;
   }
 }

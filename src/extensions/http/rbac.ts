@@ -1,10 +1,8 @@
 import type { HeaderMap } from "../../http/header-map.ts";
-import { only } from "../../proto/ledger.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Counter } from "../../stats/stat-store.ts";
 import type { FilterStream, HttpFilter, HttpFilterDef, StreamInfo, Verdict } from "../../proxy/api.ts";
-import { headerMatcherLedger } from "../../proxy/matcher/header-matcher.ts";
-import { Policies, type Decision } from "./rbac/policies.ts";
+import { Policies, rbacLedger, type Decision } from "../rbac/policies.ts";
 
 type Config = Messages["envoy.extensions.filters.http.rbac.v3.RBAC"];
 
@@ -19,7 +17,7 @@ export const rbac: HttpFilterDef<
   config: "envoy.extensions.filters.http.rbac.v3.RBAC",
   perRoute: "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
   ledger: {
-    ...headerMatcherLedger,
+    ...rbacLedger,
     "envoy.extensions.filters.http.rbac.v3.RBAC": [
       "rules",
       "rules_stat_prefix",
@@ -27,36 +25,6 @@ export const rbac: HttpFilterDef<
       "shadow_rules_stat_prefix",
     ],
     "envoy.extensions.filters.http.rbac.v3.RBACPerRoute": "all",
-    "envoy.config.rbac.v3.RBAC": [only("action", "ALLOW", "DENY"), "policies"],
-    "envoy.config.rbac.v3.Policy": ["permissions", "principals"],
-    "envoy.config.rbac.v3.Permission": [
-      "and_rules",
-      "or_rules",
-      "not_rule",
-      "any",
-      "header",
-      "url_path",
-      "destination_ip",
-      "destination_port",
-      "destination_port_range",
-      "requested_server_name",
-    ],
-    "envoy.config.rbac.v3.Permission.Set": "all",
-    "envoy.config.rbac.v3.Principal": [
-      "and_ids",
-      "or_ids",
-      "not_id",
-      "any",
-      "header",
-      "url_path",
-      "source_ip",
-      "direct_remote_ip",
-      "remote_ip",
-    ],
-    "envoy.config.rbac.v3.Principal.Set": "all",
-    "envoy.type.matcher.v3.PathMatcher": "all",
-    "envoy.type.v3.Int32Range": "all",
-    "envoy.config.core.v3.CidrRange": "all",
   },
   create(config, context) {
     const scope = context.scope.scope("rbac.");

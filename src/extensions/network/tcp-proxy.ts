@@ -43,6 +43,7 @@ export const tcpProxy: NetworkFilterDef<
         session.begin();
         return session;
       },
+      refused: (downstream) => new TcpSession(downstream, settings).onClose(""),
       // Nothing in a stream of bytes could tell the client to go elsewhere.
       drain() {},
       close: () => settings.accessLogs.flush(),

@@ -85,7 +85,8 @@ export class FilteredConnection implements ConnectionHandler {
 
   onClose(error: string): void {
     this.#closed = true;
-    this.#terminal?.onClose(error);
+    if (this.#terminal === undefined) this.#factory.refused?.(this.#downstream);
+    else this.#terminal.onClose(error);
     for (const filter of this.#filters) filter.onClose?.();
     this.#held = NO_BYTES;
   }
@@ -103,7 +104,7 @@ export class FilteredConnection implements ConnectionHandler {
         if (this.#closed) return;
         this.#closed = true;
         this.#downstream.record.connectionTerminationDetails = details;
-        this.#downstream.connection.destroy();
+        this.#downstream.connection.discard();
       },
     };
   }

@@ -8,6 +8,7 @@ import type {
   SocketEndpoint,
 } from "../api.ts";
 import { createAccessLogs } from "../access-log/access-log.ts";
+import { compileSubstitutionFormat } from "../formatter/substitution-format.ts";
 import type { BindAddress, Closing, FromWorker, ToWorker } from "../link.ts";
 import { listenAddresses } from "../main/listener-parts.ts";
 import { ActiveListener } from "./active-listener.ts";
@@ -232,6 +233,7 @@ export function listenerContext(
     drainDecision: options.drainDecision,
     routes: options.routes,
     extensions: options.extensions,
+    format: (config) => compileSubstitutionFormat(config, options.extensions.operators),
     accessLogs: (list) => createAccessLogs(list, context),
   };
   return context;

@@ -82,7 +82,6 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     const { stats } = this.#settings;
     stats.rxBytes.add(end - start);
     if (this.#closed) return;
-    this.#record.bytesReceived += end - start;
     if (this.#upstream === undefined) return this.#keepEarly(bytes.subarray(start, end));
     this.#touch();
     if (!this.#upstream.write(bytes.subarray(start, end))) this.#pauseClient();
@@ -285,7 +284,8 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     const upstream = this.#upstream?.connection;
     record.logType = type;
     record.end = this.#settings.context.clock.now();
-    record.wireBytesReceived = this.#client.bytesReceived;
+    // Bytes that a filter before this one kept count too.
+    record.bytesReceived = record.wireBytesReceived = this.#client.bytesReceived;
     record.wireBytesSent = this.#client.bytesSent;
     record.upstreamWireBytesReceived = upstream?.bytesReceived ?? 0;
     record.upstreamWireBytesSent = upstream?.bytesSent ?? 0;

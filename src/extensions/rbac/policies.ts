@@ -1,9 +1,10 @@
-import { Cidr, parseIp } from "../../../base/cidr.ts";
-import type { HeaderMap } from "../../../http/header-map.ts";
-import type { Messages } from "../../../proto/messages.d.ts";
-import type { StreamInfo } from "../../../proxy/api.ts";
-import { HeaderMatcher } from "../../../proxy/matcher/header-matcher.ts";
-import { compileStringMatcher, type TextMatch } from "../../../proxy/matcher/string-matcher.ts";
+import { Cidr, parseIp } from "../../base/cidr.ts";
+import type { HeaderMap } from "../../http/header-map.ts";
+import type { Messages } from "../../proto/messages.d.ts";
+import type { StreamInfo } from "../../proxy/api.ts";
+import { only, type Ledger } from "../../proto/ledger.ts";
+import { HeaderMatcher, headerMatcherLedger } from "../../proxy/matcher/header-matcher.ts";
+import { compileStringMatcher, type TextMatch } from "../../proxy/matcher/string-matcher.ts";
 
 type Permission = Messages["envoy.config.rbac.v3.Permission"];
 type Principal = Messages["envoy.config.rbac.v3.Principal"];
@@ -11,7 +12,46 @@ type Rule = (headers: HeaderMap, info: StreamInfo) => boolean;
 
 const DENY = 1;
 
-/** What a set of policies says of a request. */
+/** What of the rules is read. */
+export const rbacLedger: Ledger = {
+  ...headerMatcherLedger,
+  "envoy.config.rbac.v3.RBAC": [only("action", "ALLOW", "DENY"), "policies"],
+  "envoy.config.rbac.v3.Policy": ["permissions", "principals"],
+  "envoy.config.rbac.v3.Permission": [
+    "and_rules",
+    "or_rules",
+    "not_rule",
+    "any",
+    "header",
+    "url_path",
+    "destination_ip",
+    "destination_port",
+    "destination_port_range",
+    "requested_server_name",
+  ],
+  "envoy.config.rbac.v3.Permission.Set": "all",
+  "envoy.config.rbac.v3.Principal": [
+    "and_ids",
+    "or_ids",
+    "not_id",
+    "any",
+    "authenticated",
+    "header",
+    "url_path",
+    "source_ip",
+    "direct_remote_ip",
+    "remote_ip",
+    "filter_state",
+  ],
+  "envoy.config.rbac.v3.Principal.Set": "all",
+  "envoy.config.rbac.v3.Principal.Authenticated": "all",
+  "envoy.type.matcher.v3.FilterStateMatcher": ["key", "string_match"],
+  "envoy.type.matcher.v3.PathMatcher": "all",
+  "envoy.type.v3.Int32Range": "all",
+  "envoy.config.core.v3.CidrRange": "all",
+};
+
+/** What a set of policies says of a request or connection. */
 export interface Decision {
   readonly allowed: boolean;
   /** Name of the policy that matched; "" = none did. */
@@ -94,6 +134,10 @@ function principal(config: Principal): Rule {
       return address(id.value, (info) => info.connection.directRemoteIp);
     case "remoteIp":
       return address(id.value, (info) => info.downstreamRemoteIp);
+    case "authenticated":
+      return authenticated(id.value);
+    case "filterState":
+      return filterState(id.value);
     default:
       throw new Error(`Principal: ${id.case ?? "a principal without an identifier"} is not supported`);
   }
@@ -122,6 +166,26 @@ function always(value: boolean): Rule {
 function header(config: Messages["envoy.config.route.v3.HeaderMatcher"]): Rule {
   const matcher = new HeaderMatcher(config);
   return (headers) => matcher.matches(headers);
+}
+
+/** A client with a certificate whose URI names, else DNS names, else subject fit. */
+function authenticated({ principalName }: Messages["envoy.config.rbac.v3.Principal.Authenticated"]): Rule {
+  const fits = principalName === undefined ? undefined : compileStringMatcher(principalName);
+  return (_headers, info) => {
+    const peer = info.connection.tlsInfo?.peer;
+    if (peer === undefined || fits === undefined) return peer !== undefined;
+    return peer.namesOf("uri").some(fits) || peer.namesOf("dns").some(fits) || fits(peer.subject);
+  };
+}
+
+function filterState({ key, matcher }: Messages["envoy.type.matcher.v3.FilterStateMatcher"]): Rule {
+  if (matcher.case !== "stringMatch")
+    throw new Error(`Principal: filter_state with ${matcher.case ?? "no matcher"} is not supported`);
+  const fits = compileStringMatcher(matcher.value);
+  return (_headers, info) => {
+    const value = info.filterState?.get(key) ?? info.connection.filterState?.get(key);
+    return typeof value === "string" && fits(value);
+  };
 }
 
 /** The path without query and fragment. */
