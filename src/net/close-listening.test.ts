@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { BoundSocket, connect, createServer, Socket, type Server } from "node:net";
 import { test } from "node:test";
-import { closeListening, isProbe } from "./close-listening.ts";
+import { closeListening } from "./close-listening.ts";
+import { isProbe } from "./listen-probe.ts";
 
 async function listenOn(port: number, onConnection: (socket: Socket) => void): Promise<Server> {
   const server = createServer((socket) => (isProbe(socket) ? socket.destroy() : onConnection(socket)));
@@ -41,4 +42,18 @@ test("closeListening() serves whoever waits to be accepted, on all sockets of th
   );
   const [error] = (await once(connect(port, "127.0.0.1"), "error")) as [NodeJS.ErrnoException];
   assert.equal(error.code, "ECONNREFUSED");
+});
+
+test("closeListening() closes beside somebody who goes on listening", async () => {
+  const greet = (name: string) => (socket: Socket) => void socket.end(name);
+  const staying = await listenOn(0, greet("stays"));
+  const port = portOf(staying);
+  const going = [await listenOn(port, greet("goes")), await listenOn(port, greet("goes"))];
+  const clients = Array.from({ length: 30 }, () => connectNow(port));
+  await closeListening(going, "127.0.0.1", port, true);
+  const answers = new Set(await Promise.all(clients));
+  assert.deepEqual([...answers].sort(), ["goes", "stays"]);
+  assert.ok(going.every(({ listening }) => !listening));
+  assert.equal(await connectNow(port), "stays");
+  staying.close();
 });

@@ -14,7 +14,10 @@ export interface WorkerInit {
   readonly hostStates: SharedArrayBuffer;
   /** What of the counts in `breakers` and `hostStates` is this worker's: given back when it crashes. */
   readonly own?: { readonly breakers: SharedArrayBuffer; readonly hostStates: SharedArrayBuffer };
-  /** One Int32: 0 = serving, 1 = draining (healthcheck/fail, SIGTERM, drain_listeners?graceful). */
+  /**
+   * One Int32: how many of a thousand responses end their connection. 0 = serving, 1000 = draining (healthcheck/fail,
+   * SIGTERM); between them while draining gradually.
+   */
   readonly drainState: SharedArrayBuffer;
   readonly logLevels: Readonly<Record<string, string>>;
   readonly logPath: string;
@@ -101,6 +104,8 @@ export type ToWorker =
       readonly drainMs?: number;
       /** For addresses of the version before that are no longer listened on. */
       readonly closing?: Closing | undefined;
+      /** Sockets that listen already, for this worker. */
+      readonly sockets?: readonly HandedSocket[];
     }
   | {
       readonly kind: "remove-listener";
@@ -113,8 +118,16 @@ export type ToWorker =
       readonly kind: "stop-listening";
       readonly id: number;
       readonly inboundOnly: boolean;
+      /** Idle connections are closed, too. */
+      readonly closeIdle: boolean;
+      /** Another process listens on the same addresses. */
+      readonly shared: boolean;
       readonly closing?: Closing | undefined;
     }
+  /** Give the sockets of these addresses away, in "released"; open connections go on. */
+  | { readonly kind: "release-sockets"; readonly id: number; readonly addresses: readonly BindAddress[] }
+  /** Accept on sockets that were released. */
+  | { readonly kind: "adopt-sockets"; readonly sockets: readonly HandedSocket[] }
   /** Sockets of a listener that another worker handed over, to be closed with ours. */
   | {
       readonly kind: "sockets";
@@ -148,6 +161,8 @@ export type FromWorker =
       readonly listener: string;
       readonly sockets: readonly HandedSocket[];
     }
+  /** Answer to "release-sockets". */
+  | { readonly kind: "released"; readonly id: number; readonly sockets: readonly HandedSocket[] }
   /** Answer to "stop-listening": what was to be closed here is closed or handed over. */
   | { readonly kind: "stopped-listening"; readonly id: number }
   | { readonly kind: "log"; readonly level: string; readonly component: string; readonly message: string };
@@ -181,6 +196,9 @@ export const MAX_HOSTS = 262_144;
 
 /** What of a message has to be moved to the other thread instead of copied. */
 export function transferOf(message: ToWorker | FromWorker): Transferable[] {
-  if (message.kind !== "sockets") return [];
-  return message.sockets.map(({ server }) => server as unknown as Transferable);
+  const sockets = "sockets" in message ? (message.sockets ?? []) : [];
+  return sockets.map(({ server }) => server as unknown as Transferable);
 }
+
+/** `WorkerInit.drainState` when every response ends its connection. */
+export const DRAIN_ALL = 1000;

@@ -17,7 +17,6 @@ export interface Flag {
 }
 
 const ALWAYS_REFUSED = "unknown fields of YAML and JSON are always refused";
-const NO_HOT_RESTART = "processes are not replaced by hot restart yet";
 
 /** All flags, in the order in which Envoy's help prints them; ours are at the end. */
 export const FLAGS: readonly Flag[] = [
@@ -33,8 +32,8 @@ export const FLAGS: readonly Flag[] = [
     help: "Enable core dumps",
     noEffect: "Node.js does not set the core limit",
   },
-  { name: "socket-mode", kind: "text", help: "Socket file permission", noEffect: NO_HOT_RESTART },
-  { name: "socket-path", kind: "text", help: "Path to hot restart socket file", noEffect: NO_HOT_RESTART },
+  { name: "socket-mode", kind: "text", help: "Socket file permission" },
+  { name: "socket-path", kind: "text", help: "Path to hot restart socket file" },
   {
     name: "disable-extensions",
     kind: "text",
@@ -57,7 +56,6 @@ export const FLAGS: readonly Flag[] = [
     name: "disable-hot-restart",
     kind: "switch",
     help: "Disable hot restart functionality",
-    noEffect: NO_HOT_RESTART,
   },
   {
     name: "mode",
@@ -68,15 +66,17 @@ export const FLAGS: readonly Flag[] = [
     name: "parent-shutdown-time-s",
     kind: "number",
     help: "Hot restart parent shutdown time in seconds",
-    noEffect: NO_HOT_RESTART,
   },
   {
     name: "drain-strategy",
     kind: "text",
-    help: "Drain sequence behaviour, one of 'gradual' (default) or 'immediate'",
-    noEffect: "draining connections are told to close with their next response",
+    help: "Hot restart and LDS removal drain sequence behaviour, one of 'gradual' (default) or 'immediate'.",
   },
-  { name: "drain-time-s", kind: "number", help: "LDS removal and shutdown drain time in seconds" },
+  {
+    name: "drain-time-s",
+    kind: "number",
+    help: "Hot restart, LDS removal and shutdown drain time in seconds",
+  },
   {
     name: "file-flush-min-size-kb",
     kind: "number",
@@ -94,7 +94,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "restart-epoch",
     kind: "number",
-    help: "Hot restart epoch #; above 0 ports may be shared with the previous epoch",
+    help: "hot restart epoch #",
   },
   { name: "log-path", kind: "text", help: "Path to logfile" },
   {
@@ -169,25 +169,21 @@ export const FLAGS: readonly Flag[] = [
     name: "base-id-path",
     kind: "text",
     help: "Path to which the base ID is written",
-    noEffect: NO_HOT_RESTART,
   },
   {
     name: "skip-hot-restart-parent-stats",
     kind: "switch",
     help: "Start with fresh stats",
-    noEffect: NO_HOT_RESTART,
   },
   {
     name: "skip-hot-restart-on-no-parent",
     kind: "switch",
     help: "Start even if there is no parent",
-    noEffect: NO_HOT_RESTART,
   },
   {
     name: "use-dynamic-base-id",
     kind: "switch",
     help: "The server chooses a base ID dynamically",
-    noEffect: NO_HOT_RESTART,
   },
   {
     name: "base-id",
@@ -198,6 +194,11 @@ export const FLAGS: readonly Flag[] = [
     name: "allow-unsupported",
     kind: "switch",
     help: "Weft: warn about configuration fields that have no support here instead of refusing them",
+  },
+  {
+    name: "hot-restart",
+    kind: "switch",
+    help: "Weft: stay as a supervisor whose proxy process is replaced at SIGHUP or by `weft restart`",
   },
   { name: "version", kind: "switch", help: "Displays version information and exits." },
   { name: "help", short: "h", kind: "switch", help: "Displays usage information and exits." },

@@ -28,7 +28,20 @@ export interface ProxyOptions {
   /** Whether `drainTime` was given; a shutdown waits a shorter time by default. */
   drainTimeGiven: boolean;
   drainStrategy: "gradual" | "immediate";
+  /** How long a generation may go on after it was replaced. */
   parentShutdownTime: number;
+  /** Stay as a supervisor of generations of processes. */
+  hotRestart: boolean;
+  disableHotRestart: boolean;
+  skipHotRestartOnNoParent: boolean;
+  skipHotRestartParentStats: boolean;
+  useDynamicBaseId: boolean;
+  /** "" = not written. */
+  baseIdPath: string;
+  /** Where generations find each other; a leading "@" means the abstract namespace. */
+  socketPath: string;
+  /** Permissions of a socket that is a file. */
+  socketMode: number;
   fileFlushInterval: number;
   fileFlushMinSizeKb: number;
   adminAddressPath: string;
@@ -43,6 +56,8 @@ export interface ProxyOptions {
   /** Flags that were given and have no effect here, with the reason. */
   withoutEffect: readonly string[];
 }
+
+const DEFAULT_SOCKET_PATH = "@weft_domain_socket";
 
 /** What the command line asks for. */
 export type ProxyCommand =
@@ -73,6 +88,14 @@ export function defaultOptions(): ProxyOptions {
     drainTimeGiven: false,
     drainStrategy: "gradual",
     parentShutdownTime: 900_000,
+    hotRestart: false,
+    disableHotRestart: false,
+    skipHotRestartOnNoParent: false,
+    skipHotRestartParentStats: false,
+    useDynamicBaseId: false,
+    baseIdPath: "",
+    socketPath: DEFAULT_SOCKET_PATH,
+    socketMode: 0o600,
     fileFlushInterval: 1000,
     fileFlushMinSizeKb: 64,
     adminAddressPath: "",
@@ -162,6 +185,18 @@ function toOptions(given: Given): ProxyOptions {
     (v) => `error: unknown drain-strategy '${v}'`,
   );
   options.parentShutdownTime = number("parent-shutdown-time-s", 900) * 1000;
+  options.hotRestart = given.has("hot-restart");
+  options.disableHotRestart = given.has("disable-hot-restart");
+  options.skipHotRestartOnNoParent = given.has("skip-hot-restart-on-no-parent");
+  options.skipHotRestartParentStats = given.has("skip-hot-restart-parent-stats");
+  options.useDynamicBaseId = given.has("use-dynamic-base-id");
+  options.baseIdPath = text("base-id-path") ?? "";
+  options.socketPath = text("socket-path") ?? options.socketPath;
+  if (given.has("socket-mode")) options.socketMode = Number.parseInt(text("socket-mode")!, 8);
+  if (options.useDynamicBaseId && options.restartEpoch > 0)
+    throw new OptionsError(
+      "error: cannot use --restart-epoch=" + String(options.restartEpoch) + " with --use-dynamic-base-id",
+    );
   options.fileFlushInterval = number("file-flush-interval-msec", 1000);
   options.fileFlushMinSizeKb = number("file-flush-min-size-kb", 64);
   options.adminAddressPath = text("admin-address-path") ?? "";

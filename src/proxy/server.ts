@@ -1,6 +1,7 @@
 import { enableCompileCache, getCompileCacheDir } from "node:module";
 import type { ServerState } from "./admin/admin-host.ts";
 import { ProcessLog } from "./main/process-log.ts";
+import { Supervised } from "./hot-restart/supervised.ts";
 import { helpText } from "./option-flags.ts";
 import { ENVOY_VERSION, WEFT_VERSION } from "./version.ts";
 import { OptionsError, parseProxyCommand, type ProxyOptions } from "./options.ts";
@@ -26,6 +27,8 @@ export interface StartOptions {
   /** Extension manifest instead of the built-in one, as a file URL. */
   readonly manifest?: string;
   readonly log?: ProcessLog;
+  /** The supervisor that started this process. */
+  readonly supervised?: Supervised | undefined;
 }
 
 /** What of Envoy's hot restart protocol is claimed. */
@@ -35,9 +38,19 @@ const HOT_RESTART_VERSION = "11.104";
  * Starts a proxy; resolves when it is LIVE. Rejects with an Error that says all that is wrong, having closed everything.
  */
 export async function startProxy(options: ProxyOptions, start: StartOptions = {}): Promise<ProxyServer> {
+  const log = start.log ?? openLog(options);
   // Everything heavy is loaded here, so that it comes from the compile cache if that was turned on.
-  const { launchProxy } = await import("./main/start-proxy.ts");
-  return launchProxy(options, start.log ?? openLog(options), start.manifest);
+  const [{ launchProxy }, { HotRestart }] = await Promise.all([
+    import("./main/start-proxy.ts"),
+    import("./hot-restart/hot-restart.ts"),
+  ]);
+  const hotRestart = await HotRestart.join(options, start.supervised, log.logger("main"));
+  try {
+    return await launchProxy(options, log, hotRestart, start.manifest);
+  } catch (error) {
+    hotRestart.failed((error as Error).message);
+    throw error;
+  }
 }
 
 /** The command `weft proxy`: parses the arguments, runs until the end and returns the exit code. */
@@ -58,12 +71,15 @@ export async function runProxyCommand(argv: readonly string[]): Promise<number> 
   }
   const log = openLog(options);
   if (options.mode === "validate") return validate(options, log);
+  const supervised = Supervised.find();
+  if (supervised !== undefined) options.restartEpoch = supervised.epoch;
+  else if (options.hotRestart) return supervise(options, log);
   // Until there is anything to drain, a signal simply ends the process.
   const stop = (): void => process.exit(0);
   const early = ["SIGTERM", "SIGINT"] as const;
   for (const signal of early) process.on(signal, stop);
   try {
-    const server = await startProxy(options, { log });
+    const server = await startProxy(options, { log, supervised });
     if (options.mode === "init_only") return await server.close();
     for (const signal of early) process.off(signal, stop);
     handleSignals(server, log);
@@ -73,6 +89,18 @@ export async function runProxyCommand(argv: readonly string[]): Promise<number> 
     log.critical("main", `error initializing config '${options.configPath}': ${text}`);
     return 1;
   }
+}
+
+async function supervise(options: ProxyOptions, log: ProcessLog): Promise<number> {
+  const { Supervisor } = await import("./hot-restart/supervisor.ts");
+  const supervisor = new Supervisor({
+    args: process.argv.slice(1),
+    baseId: options.baseId,
+    parentShutdownTime: options.parentShutdownTime,
+    log: log.logger("main"),
+    reopenLog: () => log.reopen(),
+  });
+  return supervisor.run();
 }
 
 async function validate(options: ProxyOptions, log: ProcessLog): Promise<number> {
@@ -117,7 +145,9 @@ function handleSignals(server: ProxyServer, log: ProcessLog): void {
   process.on("SIGTERM", () => terminate("SIGTERM"));
   process.on("SIGINT", () => terminate("SIGINT"));
   process.on("SIGHUP", () =>
-    log.logger("main").warn("caught and eating SIGHUP. See documentation for how to hot restart."),
+    log
+      .logger("main")
+      .warn("caught and eating SIGHUP. Start with --hot-restart to have the process replaced by it."),
   );
   process.on("SIGUSR1", () => {
     log.logger("main").info("caught SIGUSR1: reopening logs");

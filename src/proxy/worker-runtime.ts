@@ -7,7 +7,7 @@ import { StatStore } from "../stats/stat-store.ts";
 import { logFiles } from "./access-log/log-files.ts";
 import type { Extensions, FactoryContext } from "./api.ts";
 import { withBuiltIns } from "./built-ins.ts";
-import type { FromWorker, ToWorker, WorkerInit } from "./link.ts";
+import { DRAIN_ALL, type FromWorker, type ToWorker, type WorkerInit } from "./link.ts";
 import { ListenerManager } from "./listener/listener-manager.ts";
 import { createLogger, LogLevels } from "./logger.ts";
 import { RuntimeValues } from "./runtime-values.ts";
@@ -88,7 +88,10 @@ export class WorkerRuntime {
       factory: this.factory,
       extensions,
       routes: this.#routes,
-      drainDecision: () => drainState[0] !== 0,
+      drainDecision: () => {
+        const share = drainState[0]!;
+        return share !== 0 && (share >= DRAIN_ALL || Math.random() * DRAIN_ALL < share);
+      },
       post: (message) => port.post(message),
     });
   }
@@ -111,7 +114,13 @@ export class WorkerRuntime {
         this.listeners.remove(message.name, message.drainMs, message.closing);
         break;
       case "stop-listening":
-        void this.listeners.stopListening(message.id, message.inboundOnly, message.closing);
+        void this.listeners.stopListening(message);
+        break;
+      case "release-sockets":
+        this.listeners.releaseSockets(message.id, message.addresses);
+        break;
+      case "adopt-sockets":
+        this.listeners.adoptSockets(message.sockets);
         break;
       case "sockets":
         this.listeners.takeSockets(message);

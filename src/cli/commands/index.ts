@@ -5,6 +5,7 @@ import { controlCommand } from "./control.ts";
 import { meshCommands } from "./mesh.ts";
 import { registryCommand } from "./registry.ts";
 import { rotorCommand } from "./rotor.ts";
+import { restartCommand } from "./restart.ts";
 import { sidecarCommand } from "./sidecar.ts";
 import { upCommand } from "./up.ts";
 import { validateCommand } from "./validate.ts";
@@ -17,6 +18,7 @@ export const commands: readonly CliCommand[] = [
   meshCommands,
   registryCommand,
   rotorCommand,
+  restartCommand,
   sidecarCommand,
   upCommand,
   validateCommand,

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { closeListening, isProbe } from "../../net/close-listening.ts";
 import { makeTransparent } from "../../net/original-destination.ts";
+import { closeListening } from "../../net/close-listening.ts";
+import { isProbe } from "../../net/listen-probe.ts";
 import type { BindAddress, HandedSocket } from "../link.ts";
 
 export interface ListenSocketsOptions {
@@ -11,6 +12,8 @@ export interface ListenSocketsOptions {
   /** Takes connections to addresses that are not this machine's (IP_TRANSPARENT, for TPROXY). */
   readonly transparent: boolean;
 }
+
+const DEFAULT_BACKLOG = 4096;
 
 /**
  * The listening sockets of one listener in one worker. They must not be closed while clients connect: a reuse_port
@@ -57,9 +60,7 @@ export class ListenSockets {
 
   /** Takes over the sockets of another version or listener on these addresses. */
   takeFrom(other: ListenSockets, addresses: readonly BindAddress[]): void {
-    const sockets = other.release(addresses);
-    for (const { server } of sockets) this.#takenFrom.set(server, other);
-    this.adopt(sockets);
+    for (const server of this.adopt(other.release(addresses))) this.#takenFrom.set(server, other);
   }
 
   /** Takes back what the other took from here. */
@@ -67,12 +68,15 @@ export class ListenSockets {
     this.adopt(other.#remove(({ server }) => other.#takenFrom.get(server) === this));
   }
 
-  /** Accepts on sockets that already listen, of another version or worker. */
-  adopt(sockets: readonly HandedSocket[]): void {
-    for (const { bind, server } of sockets) {
+  /** Accepts on sockets that already listen, of another version, worker or process. */
+  adopt(sockets: readonly HandedSocket[]): Server[] {
+    return sockets.map(({ bind, server }) => {
       server.removeAllListeners("connection");
-      this.#serve(bind, server);
-    }
+      // Another server on the same handle has our options; those by path cannot be shared.
+      const own = bind.path === "" ? this.#createServer().listen(server, this.#backlog) : server;
+      this.#serve(bind, own);
+      return own;
+    });
   }
 
   /** Gives the sockets of these addresses to somebody who adopts them. */
@@ -86,7 +90,7 @@ export class ListenSockets {
   }
 
   /** Stops accepting without losing a connection that stands; see `closeListening`. */
-  async close(): Promise<void> {
+  async close(shared: boolean): Promise<void> {
     const byAddress = new Map<
       string,
       { readonly ip: string; readonly port: number; readonly servers: Server[] }
@@ -103,7 +107,7 @@ export class ListenSockets {
       group.servers.push(server);
     }
     await Promise.all(
-      [...byAddress.values()].map(({ servers, ip, port }) => closeListening(servers, ip, port)),
+      [...byAddress.values()].map(({ servers, ip, port }) => closeListening(servers, ip, port, shared)),
     );
     this.#entries = [];
   }
@@ -120,15 +124,14 @@ export class ListenSockets {
   }
 
   #open(bind: BindAddress): Promise<void> {
-    const { bufferLimit, backlog } = this.#options;
-    const server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: bufferLimit });
+    const server = this.#createServer();
     const target =
       bind.path === ""
         ? { host: bind.ip, port: bind.port, reusePort: true, exclusive: true }
         : { path: bind.path };
     return new Promise((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ ...target, backlog: backlog > 0 ? backlog : 4096 }, () => {
+      server.listen({ ...target, backlog: this.#backlog }, () => {
         server.off("error", reject);
         if (this.#options.transparent && bind.path === "" && !makeTransparent(server, bind.ip.includes(":")))
           reject(new Error("cannot set IP_TRANSPARENT: that needs CAP_NET_ADMIN"));
@@ -136,6 +139,18 @@ export class ListenSockets {
       });
       this.#serve(bind, server);
     });
+  }
+
+  #createServer(): Server {
+    return createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      highWaterMark: this.#options.bufferLimit,
+    });
+  }
+
+  get #backlog(): number {
+    return this.#options.backlog > 0 ? this.#options.backlog : DEFAULT_BACKLOG;
   }
 
   #serve(bind: BindAddress, server: Server): void {

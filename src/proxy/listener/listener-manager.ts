@@ -9,8 +9,8 @@ import type {
 } from "../api.ts";
 import { createAccessLogs } from "../access-log/access-log.ts";
 import { compileSubstitutionFormat } from "../formatter/substitution-format.ts";
-import type { BindAddress, Closing, FromWorker, ToWorker } from "../link.ts";
 import { listenAddresses } from "../main/listener-parts.ts";
+import type { BindAddress, Closing, FromWorker, HandedSocket, ToWorker } from "../link.ts";
 import { ActiveListener } from "./active-listener.ts";
 import { FilterChains } from "./filter-chains.ts";
 import { SocketCloser } from "./socket-closer.ts";
@@ -81,23 +81,40 @@ export class ListenerManager {
   }
 
   /**
-   * Stops accepting on all listeners, or on the inbound ones; idle connections are closed when the process drains.
+   * Stops accepting on all listeners, or on the inbound ones, and closes idle connections if asked to.
    * "stopped-listening" is posted when it is done.
    */
-  async stopListening(id: number, inboundOnly: boolean, closing?: Closing): Promise<void> {
-    const { drainDecision, factory, post } = this.#options;
-    const draining = drainDecision();
+  async stopListening(message: Extract<ToWorker, { kind: "stop-listening" }>): Promise<void> {
+    const { id, inboundOnly, closeIdle, closing, shared } = message;
+    const { factory, post } = this.#options;
     const stopping: Promise<void>[] = [];
     for (const [name, { active, inbound }] of this.#entries) {
       if (inboundOnly && !inbound) continue;
-      const stopped = this.#closer.close(name, active.listening, closing);
+      const stopped = this.#closer.close(name, active.listening, closing, shared);
       stopping.push(stopped);
-      if (!draining) continue;
+      if (!closeIdle) continue;
       void stopped.then(() => factory.clock.after(IDLE_GRACE, () => active.chains.drain(true)));
     }
-    if (draining && !inboundOnly) for (const chains of this.#draining.keys()) chains.drain(true);
+    if (closeIdle && !inboundOnly) for (const chains of this.#draining.keys()) chains.drain(true);
     await Promise.all(stopping);
     post({ kind: "stopped-listening", id });
+  }
+
+  /** Gives sockets to another process; open connections go on. */
+  releaseSockets(id: number, addresses: readonly BindAddress[]): void {
+    const sockets = [...this.#entries.values()].flatMap(({ active }) => active.listening.release(addresses));
+    this.#options.post({ kind: "released", id, sockets });
+  }
+
+  /** Takes sockets back that were released. */
+  adoptSockets(sockets: readonly HandedSocket[]): void {
+    for (const socket of sockets) {
+      const entry = [...this.#entries.values()].find(({ bind }) =>
+        bind.some((each) => sameAddresses([each], [socket.bind])),
+      );
+      if (entry === undefined) socket.server.close();
+      else entry.active.listening.adopt([socket]);
+    }
   }
 
   /** Takes sockets of another worker, to be closed here. */
@@ -146,6 +163,7 @@ export class ListenerManager {
     // A version or a listener that goes leaves its sockets to the one that comes.
     const before = [...this.#entries.values()].map(({ active: { listening } }) => listening);
     for (const other of before) active.listening.takeFrom(other, bind);
+    active.listening.adopt(message.sockets ?? []);
     try {
       await active.listening.listen(bind);
     } catch (error) {

@@ -25,8 +25,13 @@ export class SocketCloser {
     this.#post = post;
   }
 
-  /** Resolves when nothing is accepted any more. */
-  async close(listener: string, sockets: ListenSockets, closing: Closing | undefined): Promise<void> {
+  /** Resolves when nothing is accepted any more. @param shared another process listens on the same addresses */
+  async close(
+    listener: string,
+    sockets: ListenSockets,
+    closing: Closing | undefined,
+    shared = false,
+  ): Promise<void> {
     if (closing !== undefined && closing.others > 0) {
       if (closing.worker === this.#workerIndex) await this.#othersOf(closing, listener, sockets);
       else {
@@ -34,7 +39,7 @@ export class SocketCloser {
         this.#post({ kind: "sockets", to: closing.worker, closing: closing.id, listener, sockets: handed });
       }
     }
-    await sockets.close();
+    await sockets.close(shared);
   }
 
   /** Takes another worker's sockets of a listener that is being closed here. */

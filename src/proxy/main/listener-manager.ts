@@ -7,6 +7,7 @@ import { declareStats } from "../../stats/stat-names/stat-names.ts";
 import type { StatScope, StatStore } from "../../stats/stat-store.ts";
 import type { Resource } from "../../xds/source.ts";
 import type { Logger } from "../api.ts";
+import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import type { Closing, FromWorker, ToWorker } from "../link.ts";
 import {
   connectionManagers,
@@ -55,6 +56,8 @@ export interface ListenerManagerOptions {
   /** Throws an Error with Envoy's text if a worker would not take the listener. */
   check(listener: ListenerMessage, dynamic: boolean): void;
   broadcast(message: ToWorker): void;
+  /** @param sockets those of its addresses that listen already */
+  broadcastListener(message: Extract<ToWorker, { kind: "listener" }>, sockets: readonly ParkedSocket[]): void;
   /** How workers close the sockets of listeners that go. */
   closing(): Closing | undefined;
   readonly workers: number;
@@ -81,6 +84,8 @@ export class ListenerManager {
     string,
     { left: number; error: string | undefined; done: (error?: string) => void }
   >();
+  /** Sockets of the generation before that no listener has taken yet. */
+  readonly #inherited: ParkedSocket[] = [];
   #lds: Subscription | undefined;
   /** Workers may listen. */
   #serving = false;
@@ -117,14 +122,26 @@ export class ListenerManager {
     }
   }
 
-  /** Lets the workers listen. Resolves when all listen; rejects with the first reason why one cannot. */
-  async serve(): Promise<void> {
+  /** Addresses on which clients are accepted once the workers may listen. */
+  warmAddresses(): Bind[number][] {
+    return [...this.listeners.values()].flatMap(({ warming }) =>
+      warming !== undefined && isReady(warming) ? warming.bind : [],
+    );
+  }
+
+  /**
+   * Lets the workers listen. Resolves when all listen; rejects with the first reason why one cannot.
+   * @param inherited sockets of the generation before
+   */
+  async serve(inherited: readonly ParkedSocket[] = []): Promise<void> {
     this.#serving = true;
+    this.#inherited.push(...inherited);
     const started: Promise<void>[] = [];
     for (const state of this.listeners.values()) {
       if (state.warming !== undefined && isReady(state.warming)) started.push(this.#activate(state));
     }
     await Promise.all(started);
+    for (const socket of this.#inherited.splice(0)) socket.close();
   }
 
   /** Applies a whole LDS state: what is absent and came by LDS before is removed. Throws with Envoy's text. */
@@ -309,7 +326,7 @@ export class ListenerManager {
     state.active = next;
     state.warming = undefined;
     state.error = undefined;
-    const { broadcast, closing, clock, drainTime, workers } = this.#options;
+    const { broadcastListener, closing, clock, drainTime, workers } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#starting.set(state.name, {
       left: workers,
@@ -322,11 +339,22 @@ export class ListenerManager {
     });
     const { name } = state;
     const { bytes, bind } = next;
-    broadcast({ kind: "listener", name, bytes, bind, drainMs: drainTime, closing: closing() });
+    broadcastListener(
+      { kind: "listener", name, bytes, bind, drainMs: drainTime, closing: closing() },
+      this.#takeInherited(bind),
+    );
     // Routes and ports of the old version are kept until its connections are gone.
     if (old !== undefined) clock.after(drainTime, () => release(old));
     this.#gauges();
     return promise;
+  }
+
+  #takeInherited(bind: Bind): ParkedSocket[] {
+    const fits = (socket: ParkedSocket): boolean =>
+      bind.some(({ ip, port }) => ip === socket.bind.ip && port === socket.bind.port);
+    const taken = this.#inherited.filter(fits);
+    for (const socket of taken) this.#inherited.splice(this.#inherited.indexOf(socket), 1);
+    return taken;
   }
 
   #remove(state: ListenerState): void {

@@ -7,13 +7,23 @@ import { StatStore } from "../../stats/stat-store.ts";
 import type { FactoryContext } from "../api.ts";
 import type { AdminHost, ServerState } from "../admin/admin-host.ts";
 import type { Bootstrap } from "../bootstrap.ts";
-import { BREAKER_WORDS, HOST_WORDS, MAX_CLUSTERS, MAX_HOSTS, type ToWorker } from "../link.ts";
+import {
+  BREAKER_WORDS,
+  HOST_WORDS,
+  MAX_CLUSTERS,
+  MAX_HOSTS,
+  type BindAddress,
+  type ToWorker,
+} from "../link.ts";
 import type { ProxyOptions } from "../options.ts";
 import { BreakerGauges } from "../upstream/breaker-gauges.ts";
+import type { Successor } from "../hot-restart/successor.ts";
+import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { HostResolver } from "../upstream/host-resolver.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
 import { ConfigSources } from "./config-sources.ts";
+import { DrainManager } from "./drain-manager.ts";
 import { adminReports } from "./admin-view.ts";
 import { certificateReports } from "./certificate-reports.ts";
 import { ListenerManager } from "./listener-manager.ts";
@@ -28,13 +38,6 @@ import { RouteManager } from "./route-manager.ts";
 import { RuntimeLayers } from "./runtime-layers.ts";
 import { declareServerStats, openConnections, refreshServerStats } from "./server-stats.ts";
 import { WorkerPool } from "./worker-pool.ts";
-
-/** How often a draining proxy looks whether its last connection is gone, in milliseconds. */
-const DRAIN_POLL = 50;
-/** How long a shutdown goes on accepting, in milliseconds. */
-const DRAIN_GRACE = 250;
-/** How long a shutdown waits for open connections unless --drain-time-s says otherwise, in milliseconds. */
-const SHUTDOWN_TIME = 30_000;
 
 export interface ProxySetup {
   readonly options: ProxyOptions;
@@ -64,17 +67,15 @@ export class Proxy {
   readonly #ports: PortHolder;
   readonly #sources: ConfigSources;
   readonly #runtime: RuntimeLayers;
-  readonly #drainState = new SharedArrayBuffer(4);
+  readonly #drain: DrainManager;
   readonly #hostStates = new SharedArrayBuffer(MAX_HOSTS * HOST_WORDS * 4);
   readonly #breakers = new SharedArrayBuffer(MAX_CLUSTERS * BREAKER_WORDS * 4);
   readonly #startedAt: number;
   readonly #checkContext: FactoryContext;
   readonly #exit = Promise.withResolvers<number>();
   #phase: "PRE_INITIALIZING" | "INITIALIZING" | "LIVE" = "PRE_INITIALIZING";
-  #healthcheckFailed = false;
-  /** New connections are refused, or will be: /ready says so. */
-  #draining = false;
-  #shuttingDown = false;
+  /** Whose counters are added to ours. */
+  #predecessor: Successor | undefined;
   #closing = false;
 
   /** Starts the workers. Throws an Error if the runtime's layers cannot be read. */
@@ -89,6 +90,11 @@ export class Proxy {
     this.#breakerGauges = new BreakerGauges(this.#stats, this.#breakers);
     declareServerStats(this.#merged, concurrency);
     this.#runtime = new RuntimeLayers(bootstrap.layeredRuntime, bootstrap.node?.cluster ?? "");
+    this.#drain = new DrainManager(options, this.#clock, log.logger("main"), {
+      openConnections: () => openConnections(this.#merged),
+      stopListening: (how) => this.#pool.stopListening(how),
+      close: () => void this.close(),
+    });
     this.#ports = new PortHolder(options.restartEpoch > 0);
     this.#pool = this.#startWorkers();
     const node = bootstrap.node!;
@@ -119,6 +125,7 @@ export class Proxy {
     const common = {
       open: this.#sources.watch.bind(this.#sources),
       broadcast: (message: ToWorker) => this.#tell(message),
+      broadcastListener: this.#pool.broadcastListener.bind(this.#pool),
       closing: this.#pool.closing.bind(this.#pool),
       stats: this.#stats,
       merged: this.#merged,
@@ -163,7 +170,7 @@ export class Proxy {
   }
 
   get state(): ServerState {
-    return this.#draining || this.#healthcheckFailed ? "DRAINING" : this.#phase;
+    return this.#drain.draining ? "DRAINING" : this.#phase;
   }
 
   /** Takes over the static resources. Throws an Error with all that is wrong. */
@@ -185,8 +192,11 @@ export class Proxy {
     if (problems.length > 0) throw new Error(problems.join("\n"));
   }
 
-  /** Clusters, then listeners, then traffic. Rejects if a static listener cannot listen. */
-  async start(): Promise<void> {
+  /**
+   * Clusters, then listeners, then traffic. Rejects if a static listener cannot listen.
+   * @param predecessor the generation that this one takes over from
+   */
+  async start(predecessor?: Successor): Promise<void> {
     const { bootstrap, log } = this.#setup;
     this.#tell({ kind: "runtime", values: this.#runtime.merged() });
     await this.clusters.initialise(bootstrap.dynamicResources?.cdsConfig);
@@ -197,7 +207,9 @@ export class Proxy {
     await this.#pool.ready;
     if (this.#closing) return;
     log.logger("config").info("all dependencies initialized. starting workers");
-    await this.listeners.serve();
+    await this.listeners.serve(await predecessor?.takeSockets(this.listeners.warmAddresses()));
+    if (predecessor !== undefined && !this.#setup.options.skipHotRestartParentStats)
+      this.#countOn(predecessor);
     this.#stats.gauge("listener_manager.workers_started").set(1);
     this.#phase = "LIVE";
     this.#stats.histogram("server.initialization_time_ms").record(this.uptime);
@@ -206,27 +218,30 @@ export class Proxy {
 
   /** Stops accepting, lets open connections finish, then closes. A second call closes at once. */
   drain(): void {
-    const { options, log } = this.#setup;
-    if (this.#shuttingDown || this.#phase !== "LIVE") return void this.close();
-    this.#shuttingDown = true;
-    this.#draining = true;
-    this.#setDrainState();
-    const time = options.drainTimeGiven ? options.drainTime : SHUTDOWN_TIME;
-    const deadline = this.#clock.now() + time;
-    log.logger("main").info(`shutting down: draining connections for at most ${time / 1000} s`);
-    const look = (): void => {
-      const open = openConnections(this.#merged);
-      const late = this.#clock.now() >= deadline;
-      if (late && open > 0)
-        log.logger("main").warn(`closing ${open} connection(s) that did not finish in time`);
-      if (open > 0 && !late) this.#clock.after(DRAIN_POLL, look);
-      else void this.close();
-    };
-    // Until clients and load balancers know, new connections are served; their responses say close.
-    this.#clock.after(Math.min(DRAIN_GRACE, time), () => {
-      // Stats of the last requests come with the workers' next messages.
-      void this.#pool.stopListening(false).then(() => this.#clock.after(DRAIN_POLL, look));
-    });
+    if (this.#drain.leaving || this.#phase !== "LIVE") void this.close();
+    else this.#drain.shutDown();
+  }
+
+  /** Lets another generation serve: drains what is open, then closes. */
+  retire(): void {
+    if (this.#phase === "LIVE") this.#drain.retire();
+    else void this.close();
+  }
+
+  /** Takes the sockets of these addresses from the workers, for another process. */
+  releaseSockets(addresses: readonly BindAddress[]): Promise<ParkedSocket[]> {
+    return this.#pool.releaseSockets(addresses);
+  }
+
+  /** Accepts again on a socket that was released. */
+  takeBack(socket: ParkedSocket): void {
+    this.#pool.adopt(socket);
+  }
+
+  /** Counters that are not 0. */
+  async counters(): Promise<Map<string, number>> {
+    await this.#prepareStats();
+    return new Map([...this.#merged.snapshot().counters].filter(([, value]) => value > 0));
   }
 
   /** Closes everything now. */
@@ -264,10 +279,9 @@ export class Proxy {
       ...adminReports(this.clusters, this.listeners, this.routes, this.#hostStates),
       certificates: () => this.#certificates(),
       setHealthcheckFailed: (failed) => {
-        this.#healthcheckFailed = failed;
-        this.#setDrainState();
+        this.#drain.healthcheckFailed = failed;
       },
-      drainListeners: (how) => this.#drainListeners(how),
+      drainListeners: (how) => this.#drain.drainListeners(how),
       quit: () => void this.close(),
       logLevels: () => new Map(Object.entries(log.levels())),
       setLogLevel: (logger, text) => this.#setLogLevel(logger, text),
@@ -289,9 +303,16 @@ export class Proxy {
     this.#pool.broadcast(message);
   }
 
+  /** Counters go on from where the generation before is. */
+  #countOn(predecessor: Successor): void {
+    this.#predecessor = predecessor;
+    predecessor.followCounters((name, delta) => this.#stats.counter(name).add(delta));
+    void predecessor.askCounters();
+  }
+
   /** Brings in what workers have counted, and what only this thread can tell. */
   async #prepareStats(): Promise<void> {
-    await this.#pool.flushStats();
+    await Promise.all([this.#pool.flushStats(), this.#predecessor?.askCounters()]);
     refreshServerStats(this.#merged, this.#stats, this.state, this.uptime);
     for (const { active, slot } of this.clusters.clusters.values())
       if (active !== undefined) this.#breakerGauges.update(active.message, slot);
@@ -307,7 +328,7 @@ export class Proxy {
         bootstrap: encode("envoy.config.bootstrap.v3.Bootstrap", bootstrap),
         breakers: this.#breakers,
         hostStates: this.#hostStates,
-        drainState: this.#drainState,
+        drainState: this.#drain.state,
         logLevels: this.#logLevels(),
         logPath: options.logPath,
         logFlush: { bytes: options.fileFlushMinSizeKb * 1024, after: options.fileFlushInterval },
@@ -344,18 +365,6 @@ export class Proxy {
       this.#parts.extensions,
       this.#checkContext,
     );
-  }
-
-  #drainListeners(how: { graceful: boolean; skipExit: boolean; inboundOnly: boolean }): void {
-    const stop = (): void => void this.#pool.stopListening(how.inboundOnly);
-    if (!how.graceful && !how.skipExit) return stop();
-    this.#draining = true;
-    this.#setDrainState();
-    if (!how.skipExit) this.#clock.after(this.#setup.options.drainTime, stop);
-  }
-
-  #setDrainState(): void {
-    new Int32Array(this.#drainState)[0] = this.#draining || this.#healthcheckFailed ? 1 : 0;
   }
 
   #setLogLevel(component: string | undefined, text: string): void {

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { BootstrapError, loadBootstrap, type LoadedBootstrap } from "../bootstrap.ts";
+import type { HotRestart } from "../hot-restart/hot-restart.ts";
 import type { ProxyOptions } from "../options.ts";
 import type { ProxyServer } from "../server.ts";
 import { WEFT_VERSION } from "../version.ts";
@@ -9,10 +10,16 @@ import type { ProcessLog } from "./process-log.ts";
 import { Proxy } from "./proxy.ts";
 import { validateResources } from "./validate-resources.ts";
 
+interface Admin {
+  readonly address: string;
+  close(): Promise<void>;
+}
+
 /** See `startProxy` of server.ts. @param manifest extension manifest instead of the built-in one, as a file URL */
 export async function launchProxy(
   options: ProxyOptions,
   log: ProcessLog,
+  hotRestart: HotRestart,
   manifest?: string,
 ): Promise<ProxyServer> {
   const parts = await loadParts(manifest);
@@ -21,23 +28,45 @@ export async function launchProxy(
   const concurrency = options.concurrency ?? defaultConcurrency();
   log
     .logger("main")
-    .info(`initializing epoch ${options.restartEpoch} (base id=${options.baseId}, weft ${WEFT_VERSION})`);
+    .info(`initializing epoch ${options.restartEpoch} (base id=${hotRestart.baseId}, weft ${WEFT_VERSION})`);
   const proxy = new Proxy(
     { options, bootstrap, concurrency, log, ...(manifest === undefined ? {} : { manifest }) },
     parts,
   );
-  let admin: { address: string; close(): Promise<void> } | undefined;
+  const { successor } = hotRestart;
+  let admin: Admin | undefined;
+  const openOwnAdmin = async (): Promise<void> => {
+    admin ??= await openAdmin(proxy, bootstrap, options, log);
+  };
+  const closeAdmin = async (): Promise<void> => {
+    await admin?.close();
+    admin = undefined;
+  };
   try {
     proxy.addStatic();
-    admin = await openAdmin(proxy, bootstrap, options, log);
-    await proxy.start();
+    await successor?.closeAdmin();
+    await openOwnAdmin();
+    await proxy.start(successor);
   } catch (error) {
     await proxy.close(1);
-    await admin?.close();
+    await closeAdmin();
     throw error;
   }
+  hotRestart.serve({
+    closeAdmin,
+    openAdmin: openOwnAdmin,
+    releaseSockets: (addresses) => proxy.releaseSockets(addresses),
+    takeBack: (socket) => proxy.takeBack(socket),
+    retire: () => proxy.retire(),
+    drain: () => proxy.drain(),
+    close: () => void proxy.close(),
+    counters: () => proxy.counters(),
+    reopenLogs: () => proxy.reopenLogs(),
+  });
+  hotRestart.live();
   const closed = proxy.closed.then(async (code) => {
-    await admin?.close();
+    await hotRestart.leave();
+    await closeAdmin();
     return code;
   });
   return {
@@ -68,7 +97,7 @@ async function openAdmin(
   bootstrap: LoadedBootstrap["bootstrap"],
   options: ProxyOptions,
   log: ProcessLog,
-): Promise<{ address: string; close(): Promise<void> } | undefined> {
+): Promise<Admin | undefined> {
   const address = bootstrap.admin?.address?.address;
   if (address?.case !== "socketAddress") {
     if (bootstrap.admin?.address !== undefined) throw new Error("admin: only a socket_address is supported");
@@ -77,7 +106,7 @@ async function openAdmin(
   }
   const { startAdmin } = await import("../admin/start-admin.ts");
   const bind = { address: address.value.address, port: address.value.portSpecifier.value as number };
-  let admin: { address: string; close(): Promise<void> };
+  let admin: Admin;
   try {
     admin = await startAdmin(proxy.adminHost(), bind);
   } catch (error) {

@@ -1,8 +1,16 @@
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../base/clock.ts";
 import type { MergedStats } from "../../stats/merged-stats.ts";
+import { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { takeBack } from "../upstream/shared-counts.ts";
-import { transferOf, type Closing, type FromWorker, type ToWorker, type WorkerInit } from "../link.ts";
+import {
+  transferOf,
+  type BindAddress,
+  type Closing,
+  type FromWorker,
+  type ToWorker,
+  type WorkerInit,
+} from "../link.ts";
 import type { ProcessLog } from "./process-log.ts";
 import { ReplayLog } from "./replay-log.ts";
 
@@ -12,8 +20,10 @@ const RESTART_MAX = 10_000;
 const QUIET = 60_000;
 /** How long a reader of stats waits for workers that are busy, in milliseconds. */
 const STATS_TIMEOUT = 50;
+/** How long workers may take to give their sockets away, in milliseconds. */
+const RELEASE_TIMEOUT = 5000;
 /** How long workers may take to stop listening, in milliseconds. */
-const STOP_LISTENING_TIMEOUT = 5000;
+const STOP_LISTENING_TIMEOUT = 8000;
 /** How long workers may take to flush and exit, in milliseconds. */
 const EXIT_TIMEOUT = 2000;
 
@@ -46,6 +56,8 @@ export class WorkerPool {
   readonly #allReady = Promise.withResolvers<void>();
   /** Questions by id, with the workers that have not answered. */
   readonly #asked = new Map<number, { readonly waiting: Set<number>; readonly done: () => void }>();
+  readonly #released: ParkedSocket[] = [];
+  #adopted = 0;
   #lastId = 0;
   #stopping = false;
 
@@ -82,6 +94,32 @@ export class WorkerPool {
     this.#send(message);
   }
 
+  /** Tells all workers of a listener, and hands those that listen already their share of its sockets. */
+  broadcastListener(message: Extract<ToWorker, { kind: "listener" }>, parked: readonly ParkedSocket[]): void {
+    this.#replay.record(message);
+    const ready = this.#ready();
+    for (const [i, { worker }] of ready.entries()) {
+      const sockets = parked.filter((_, k) => k % ready.length === i).map((socket) => socket.unpark());
+      const handed: ToWorker = { ...message, sockets };
+      worker!.postMessage(handed, transferOf(handed));
+    }
+  }
+
+  /** Takes the sockets of these addresses from the workers; clients queue until somebody accepts on them. */
+  async releaseSockets(addresses: readonly BindAddress[]): Promise<ParkedSocket[]> {
+    await this.#ask(RELEASE_TIMEOUT, (id) => this.#send({ kind: "release-sockets", id, addresses }));
+    return this.#released.splice(0);
+  }
+
+  /** Lets a worker accept on a socket that was released. */
+  adopt(socket: ParkedSocket): void {
+    const ready = this.#ready();
+    const target = ready[this.#adopted++ % ready.length];
+    if (target === undefined) return socket.close();
+    const message: ToWorker = { kind: "adopt-sockets", sockets: [socket.unpark()] };
+    target.worker!.postMessage(message, transferOf(message));
+  }
+
   /** Tells all workers that route configurations of this name are not needed any longer. */
   forgetRoutes(name: string): void {
     this.broadcast({ kind: "routes", name, bytes: undefined });
@@ -97,9 +135,9 @@ export class WorkerPool {
   }
 
   /** Lets all workers stop listening, on inbound listeners or all; resolves when they have. */
-  stopListening(inboundOnly: boolean): Promise<void> {
+  stopListening(how: { inboundOnly: boolean; closeIdle: boolean; shared: boolean }): Promise<void> {
     return this.#ask(STOP_LISTENING_TIMEOUT, (id) =>
-      this.broadcast({ kind: "stop-listening", id, inboundOnly, closing: this.closing() }),
+      this.broadcast({ kind: "stop-listening", id, ...how, closing: this.closing() }),
     );
   }
 
@@ -160,7 +198,14 @@ export class WorkerPool {
     } else if (message.kind === "stats-flushed" || message.kind === "stopped-listening")
       this.#answered(message.id, slot.index);
     else if (message.kind === "sockets") this.#handOver(message);
-    else if (message.kind === "ready") {
+    else if (message.kind === "released") {
+      // Parked at once: what listens in this thread would be accepted here.
+      const parked = message.sockets.map((socket) => new ParkedSocket(socket));
+      // Too late for whoever asked: this process goes on accepting.
+      if (!this.#asked.has(message.id)) return parked.forEach((socket) => this.adopt(socket));
+      this.#released.push(...parked);
+      this.#answered(message.id, slot.index);
+    } else if (message.kind === "ready") {
       slot.ready = true;
       for (const each of this.#replay.messages()) slot.worker!.postMessage(each);
       if (this.#slots.every(({ ready, generation }) => ready || generation > 1)) this.#allReady.resolve();
