@@ -1,4 +1,5 @@
 // The parts of a mesh policy that are written in Envoy's own terms.
+import type { JsonValue } from "@bufbuild/protobuf";
 import type { Tree } from "../../proto/tree.ts";
 import { MessageReader } from "../../proto/message-reader.ts";
 import { formatPath, type PathPart } from "../../proto/path.ts";
@@ -58,8 +59,16 @@ export function readPatches(text: string): { patches: PolicyPatch[]; problems: C
       const field = formatPath([...(path as PathPart[]), ...problem.path]);
       problems.push({ line: layer.place(problem.offset).line, field, message: problem.message });
     }
-    if (message !== undefined && reader.problems.length === 0)
-      patches.push({ path, json: toJson(type, message as never) as object });
+    if (message === undefined || reader.problems.length > 0) return;
+    const json = toJson(type, message as never);
+    // Filters are added, not merged.
+    for (const { offset, at } of path.includes("http_filters") ? [] : withoutEffect(tree, json)) {
+      const field = formatPath([...(path as PathPart[]), ...at]);
+      const text =
+        "has no effect: merging cannot set a field back to its default (0, false, empty, the first of an enum)";
+      problems.push({ line: layer.place(offset).line, field, message: text });
+    }
+    patches.push({ path, json: json as object });
   };
   const visit = (tree: Tree, path: readonly (string | number)[]) => {
     if (isPatches(path)) return readAll(tree, path, read);
@@ -83,6 +92,26 @@ function readAll(
     if (value.kind === "seq") value.items.forEach((item, i) => read([...path, key, i], type, item));
     else read([...path, key], type, value);
   }
+}
+
+/**
+ * Fields of a patch that are their type's default: those that merging passes over (protobuf's MergeFrom). In elements of
+ * lists, which are added, and in messages that are packed in an Any, which are replaced, a default is what it says.
+ */
+function withoutEffect(tree: Tree, json: JsonValue | undefined): { offset: number; at: string[] }[] {
+  if (tree.kind === "seq") return [];
+  if (tree.kind === "scalar") {
+    return tree.value !== null && (json === undefined || json === "0s")
+      ? [{ offset: tree.start, at: [] }]
+      : [];
+  }
+  if (tree.entries.some(({ key }) => key === "@type")) return [];
+  return tree.entries.flatMap(({ key, value }) => {
+    const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const inner =
+      typeof json === "object" && json !== null ? (json as Record<string, JsonValue>)[name] : undefined;
+    return withoutEffect(value, inner).map(({ offset, at }) => ({ offset, at: [name, ...at] }));
+  });
 }
 
 function isPatches(path: readonly (string | number)[]): boolean {

@@ -68,11 +68,31 @@ test("loadPolicy() sees what does not go together", () => {
       "{ edge: { listen: '127.0.0.1:80', tcp: [{ listen: '0.0.0.0:80', service: a }] }, services: { a: { protocol: tcp } } }",
       /another listener has 0\.0\.0\.0:80/,
     ],
+    [
+      "services: { a: { envoy: { cluster: { lb_policy: ROUND_ROBIN } } } }",
+      /lb_policy: has no effect: merging/,
+    ],
+    [
+      "services: { a: { envoy: { cluster: { connectTimeout: 0s } } } }",
+      /connect_timeout: has no effect: merging/,
+    ],
     ["views: [{ name: a, match: { id: x }, edge: {}, refuse: no }]", /needs one of edge, sidecar and refuse/],
     ["views: [{ name: edge, match: { id: x }, edge: {} }]", /is the name of a built-in view/],
     ["views: [{ name: a, match: {}, edge: {} }]", /needs at least one of id/],
   ];
   for (const [text, expected] of cases) assert.match(problems(text).join("\n"), expected, text);
+});
+
+test("loadPolicy() takes defaults in patches where they are not merged", () => {
+  const filter = `{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors } }`;
+  assert.deepEqual(
+    problems(`
+edge: { envoy: { http_filters: [${filter}], http_connection_manager: { normalize_path: false } } }
+services:
+  a: { envoy: { cluster: { health_checks: [{ always_log_health_check_failures: false, timeout: 1s }] } } }
+`),
+    [],
+  );
 });
 
 test("loadPolicy() takes a group of a template for what a service only refines", () => {
