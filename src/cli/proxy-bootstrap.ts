@@ -26,8 +26,8 @@ export interface BootstrapOptions {
   readonly keepaliveInterval?: number;
   /** TLS to the control plane. */
   readonly tls?: ControlTls;
-  /** What a proxy that is no sidecar is to be: an edge, or what the control plane makes of its node. */
-  readonly view?: "edge" | "any";
+  /** What a proxy that is no sidecar is to be; `any`: what the control plane makes of its node. */
+  readonly view?: "edge" | "gateway" | "any";
   /** A sidecar's places; none for an edge. */
   readonly sidecar?: {
     readonly service: string;

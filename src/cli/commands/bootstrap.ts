@@ -16,16 +16,16 @@ interface Options {
   json: boolean;
 }
 
-/** `weft bootstrap edge|sidecar`: the bootstrap of a proxy that gets everything else from the control plane. */
+/** `weft bootstrap edge|sidecar|gateway`: the bootstrap of a proxy that gets everything else from the control plane. */
 export const bootstrapCommand: CliCommand = {
   define(program) {
     program
       .command("bootstrap")
-      .argument("<view>", "edge or sidecar")
+      .argument("<view>", "edge, sidecar, or gateway: the front proxy of a region")
       .description("print a bootstrap for Envoy or weft proxy that gets all else from the control plane")
       .option("--control <address:port>", "the control plane's xDS port", "127.0.0.1:18000")
       .requiredOption("--node-id <id>", "name of this proxy")
-      .option("--cluster <name>", "node cluster; default: edge, or the service")
+      .option("--cluster <name>", "node cluster; default: edge, gateway, or the service")
       .option("--zone <zone>", "availability zone", "")
       .option("--region <region>", "region", "")
       .option("--service <name>", "sidecar: the service beside it")
@@ -45,7 +45,11 @@ function bootstrapOptions(view: string, options: Options): BootstrapOptions {
   const { control, nodeId, zone, region, adminPort } = options;
   const common = { control, nodeId, zone, region, adminPort };
   if (view === "edge") return { ...common, cluster: options.cluster ?? "edge" };
-  if (view !== "sidecar") throw new UsageError(`"${view}" is not a view: say edge or sidecar`);
+  if (view === "gateway") {
+    if (region === "") throw new UsageError("A gateway's bootstrap needs --region");
+    return { ...common, cluster: options.cluster ?? "gateway", view: "gateway" };
+  }
+  if (view !== "sidecar") throw new UsageError(`"${view}" is not a view: say edge, sidecar or gateway`);
   const { service, inbound, outbound, app } = options;
   if (service === undefined || inbound === undefined || outbound === undefined || app === undefined) {
     throw new UsageError("A sidecar's bootstrap needs --service, --inbound, --outbound and --app");
