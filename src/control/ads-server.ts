@@ -28,7 +28,7 @@ export interface AdsServerOptions {
   readonly snapshots: SnapshotSource;
   /** Whether there is something to serve; until then streams wait. */
   readonly ready: () => boolean;
-  /** Age at which a client is asked to connect anew, in milliseconds; never without. */
+  /** Age at which a client is asked to connect anew, in milliseconds; 0 = never. */
   readonly maxConnectionAge?: number;
   /** Asked about each stream: the status with which it is refused, or undefined. */
   readonly admit?: (call: GrpcCall) => GrpcStatus | undefined;
@@ -79,10 +79,9 @@ export class AdsServer implements AdsStreamOwner {
     for (const [session, stream] of this.#streams) this.#push(session, stream, now);
   }
 
-  /** Sends clients elsewhere over the next `spread` milliseconds; returns when all are gone. */
+  /** Takes no more clients and sends those that are here elsewhere over the next `spread` milliseconds. */
   async drain(spread: number): Promise<void> {
     await this.grpc.drain(spread);
-    await this.close();
   }
 
   async close(): Promise<void> {

@@ -21,8 +21,16 @@ import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import type { OptionValues } from "./source-options.ts";
 import { sources as shippedSources } from "./sources/index.ts";
+import { XdsCredentials, type XdsCredentialFiles } from "./xds-credentials.ts";
 import { WeftLimits } from "./views/weft-limits.ts";
 import type { Ledger } from "../proto/ledger.ts";
+
+export interface XdsOptions extends XdsCredentialFiles {
+  /** Age at which a proxy is asked to connect anew, in milliseconds, a tenth added or taken at random; 0 = never. */
+  readonly maxConnectionAgeMs?: number;
+  /** When it stops, connections are closed one after the other over this time, in milliseconds. */
+  readonly drainMs?: number;
+}
 
 export interface ControlOptions {
   /** `registry:url=http://…`, `file:path=…`; at least one. */
@@ -36,6 +44,8 @@ export interface ControlOptions {
   readonly apiHost?: string;
   /** gRPC port; 0 = any. */
   readonly xdsPort?: number;
+  /** Who may ask for configuration, and for how long; default: everybody, without TLS. */
+  readonly xds?: XdsOptions;
   /** HTTP port; 0 = any. */
   readonly apiPort?: number;
   /** Where the last known good catalog is kept; none = not kept. */
@@ -64,6 +74,8 @@ const PUSH_DELAY_MS = 20;
 const HOLD_CHECK_MS = 1000;
 const SOURCE_RESTART_MS = 5000;
 const LINGER_MS = 30_000;
+/** So that proxies spread over control planes that come later. */
+const MAX_CONNECTION_AGE_MS = 30 * 60_000;
 
 /** Starts a control plane. Throws an Error for a wrong source, a broken policy, an unreadable store or a taken port. */
 export async function startControl(options: ControlOptions): Promise<ControlPlane> {
@@ -99,7 +111,18 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   });
   const ready = () => restored || catalog.unread.length === 0;
   const metrics = new ControlMetrics({ sessions: () => ads.sessions, sources: () => catalog.reports() });
-  const ads = new AdsServer({ host, port: options.xdsPort ?? 0, log, metrics, snapshots, ready });
+  const credentials = await XdsCredentials.load(options.xds ?? {});
+  const ads = new AdsServer({
+    host,
+    port: options.xdsPort ?? 0,
+    log,
+    metrics,
+    snapshots,
+    ready,
+    maxConnectionAge: options.xds?.maxConnectionAgeMs ?? MAX_CONNECTION_AGE_MS,
+    admit: (call) => credentials.admit(call),
+  });
+  credentials.apply(ads.grpc);
   const lastGood =
     options.lastGood === undefined
       ? undefined
@@ -156,7 +179,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   const running = parsed.map(({ source, options: given }, i) =>
     followSource(source, given, names[i]!, catalog, { log, signal: stopping.signal }),
   );
-  running.push(configuration.follow(stopping.signal));
+  running.push(configuration.follow(stopping.signal), credentials.follow(ads.grpc, log, stopping.signal));
   if (mesh !== undefined) {
     running.push(
       followPolicy(mesh, log, stopping.signal, ({ text }) => configuration.takePolicyFile(text, mesh)),
@@ -167,6 +190,8 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     xdsPort,
     apiPort: http.port,
     async close() {
+      const { drainMs = 0 } = options.xds ?? {};
+      if (drainMs > 0) await ads.drain(drainMs);
       stopping.abort();
       clearInterval(holdTimer);
       clearTimeout(pushTimer);

@@ -117,15 +117,19 @@ export class ServerCall implements GrpcCall, StreamHandler, TimerOwner {
         `grpc-encoding "${encoding}" is not supported: send identity`,
       );
     }
-    const refusal = this.#owner.refusal(this);
-    if (refusal !== undefined) return this.end(refusal.code, refusal.message);
-    if (timeout !== undefined) {
-      const ms = parseGrpcTimeout(timeout);
-      if (ms === undefined) return this.end(GRPC_STATUS.internal, `malformed grpc-timeout "${timeout}"`);
-      this.#deadline = new Timer(this);
-      this.#owner.wheel.arm(this.#deadline, ms);
+    const deadline = timeout === undefined ? 0 : parseGrpcTimeout(timeout);
+    if (deadline === undefined) return this.end(GRPC_STATUS.internal, `malformed grpc-timeout "${timeout}"`);
+    try {
+      const refusal = this.#owner.refusal(this);
+      if (refusal !== undefined) return this.end(refusal.code, refusal.message);
+      this.#handler = open(this);
+    } catch (error) {
+      return this.#fail(error);
     }
-    this.#handler = open(this);
+    if (timeout !== undefined && !this.#over) {
+      this.#deadline = new Timer(this);
+      this.#owner.wheel.arm(this.#deadline, deadline);
+    }
     if (end) this.#end();
   }
 
@@ -137,8 +141,7 @@ export class ServerCall implements GrpcCall, StreamHandler, TimerOwner {
         if (this.#over) return;
       }
     } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      return this.end(error.code, error.message);
+      return this.#fail(error);
     }
     if (end) this.#end();
   }
@@ -179,6 +182,12 @@ export class ServerCall implements GrpcCall, StreamHandler, TimerOwner {
     if (!this.#blocked) return this.#finish({ code, message });
     this.#stream.reset("local-reset");
     this.#close();
+  }
+
+  /** A method that fails ends its call, not the server. */
+  #fail(error: unknown): void {
+    if (error instanceof FrameError) this.end(error.code, error.message);
+    else this.end(GRPC_STATUS.internal, error instanceof Error ? error.message : String(error));
   }
 
   #end(): void {

@@ -197,6 +197,28 @@ test("what is not gRPC, compressed, too large or cut off is refused with the rig
   assert.equal((await ask(head("/a.B/Echo", { "grpc-timeout": "soon" }), message))["grpc-status"], "13");
 });
 
+test("a method that throws ends its call and nothing else", async (context) => {
+  const { port } = await start(context, {
+    "/a.B/Bad": () => {
+      throw new Error("at once");
+    },
+    "/a.B/Worse": () => ({
+      onMessage() {
+        throw new Error("at the first message");
+      },
+      onEnd() {},
+      onClose() {},
+    }),
+    "/a.B/Echo": unaryMethod((request) => request),
+  });
+  const client = grpcJs(context, port);
+  const bad = unary(client, "/a.B/Bad", Buffer.alloc(1));
+  await assert.rejects(bad, status(GRPC_STATUS.internal, /at once/));
+  const worse = unary(client, "/a.B/Worse", Buffer.alloc(1));
+  await assert.rejects(worse, status(GRPC_STATUS.internal, /first message/));
+  assert.equal((await unary(client, "/a.B/Echo", Buffer.from("x"))).toString(), "x");
+});
+
 test("a connection that is old is drained: calls are told, end, and the client comes again", async (context) => {
   let goAways = 0;
   const { server, port } = await start(

@@ -21,7 +21,7 @@ export interface GrpcServerTls {
 export interface GrpcServerOptions {
   /** Longest message that is accepted, in bytes. */
   readonly maxMessage?: number;
-  /** Age at which a connection is drained, in milliseconds; a tenth of it is added or taken at random. Never without. */
+  /** Age at which a connection is drained, in milliseconds; a tenth of it is added or taken at random; 0 = never. */
   readonly maxConnectionAge?: number;
   /** Milliseconds that calls have to end by themselves once their connection drains. */
   readonly grace?: number;
@@ -187,9 +187,9 @@ export class GrpcServer implements ConnectionOwner {
   #open(socket: Socket, raw: Socket, address: string, certificate?: CertificateFacts): void {
     const connection = new ServerConnection(socket, raw, { address, certificate }, this);
     this.#connections.add(connection);
-    const { maxConnectionAge } = this.#options;
+    const { maxConnectionAge = 0 } = this.#options;
     if (this.#drained !== undefined) connection.drain(0);
-    else if (maxConnectionAge !== undefined) connection.drain(maxConnectionAge * (0.9 + 0.2 * Math.random()));
+    else if (maxConnectionAge > 0) connection.drain(maxConnectionAge * (0.9 + 0.2 * Math.random()));
   }
 }
 

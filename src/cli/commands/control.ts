@@ -6,12 +6,13 @@ import { definePolicyCommands } from "../control/policy-commands.ts";
 import type { SourceLog } from "../../control/source.ts";
 import type { RevisionStore } from "../../control/store/revision-store.ts";
 import { addEtcdFlags, etcdPlace, type EtcdFlags } from "../etcd-flags.ts";
+import { addXdsFlags, xdsOptions, type XdsFlags } from "../control/xds-flags.ts";
 import { programLog } from "../program-log.ts";
 import { printTable } from "../table.ts";
 
 const DEFAULT_API = "http://127.0.0.1:18001";
 
-interface ServeOptions extends EtcdFlags {
+interface ServeOptions extends EtcdFlags, XdsFlags {
   source: string[];
   mesh?: string;
   host: string;
@@ -91,6 +92,7 @@ export const controlCommand: CliCommand = {
       )
       .option("--log-level <level>", "debug, info, warn or error", "info")
       .action(serve);
+    addXdsFlags(serving);
     addEtcdFlags(serving, "/weft/control/");
     const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
     control
@@ -136,6 +138,7 @@ async function serve(options: ServeOptions): Promise<void> {
     sources: options.source,
     host: options.host,
     xdsPort: options.xdsPort,
+    xds: xdsOptions(options),
     apiPort: options.apiPort,
     hold: { ...defaultHoldOptions, maxHoldMs },
     weft: ledgers,

@@ -120,6 +120,9 @@ export class MeshPlan {
       api,
       "--last-good",
       join(this.options.dataDir, "last-good.json"),
+      // There is no other control plane to go to.
+      "--drain-time",
+      0,
     );
   }
 
