@@ -66,7 +66,13 @@ export class Connection implements ByteSink, Flushable {
   }
 
   /** Opens a connection. `onConnect` or `onClose` follows. */
-  static connect(options: NetConnectOpts, context: NetContext, handler: ConnectionHandler): Connection {
+  static connect(
+    options: NetConnectOpts,
+    context: NetContext,
+    handler: ConnectionHandler,
+    /** Goes before everything else. */
+    preamble?: Buffer,
+  ): Connection {
     // The read callbacks exist before the connection does.
     let connection: Connection | undefined;
     const socket = netConnect({
@@ -82,6 +88,7 @@ export class Connection implements ByteSink, Flushable {
       },
     });
     connection = new Connection(socket, context, handler);
+    if (preamble !== undefined) socket.write(preamble);
     socket.once("connect", () => connection.#connected());
     return connection;
   }

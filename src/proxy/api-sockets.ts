@@ -9,6 +9,7 @@ import type { Ledger } from "../proto/ledger.ts";
 import type { Messages } from "../proto/messages.d.ts";
 import type { StatScope } from "../stats/stat-store.ts";
 import type { FactoryContext } from "./api.ts";
+import type { ConnectionInfo } from "./stream-info.ts";
 
 type MessageName = keyof Messages;
 
@@ -109,6 +110,8 @@ export interface ClientTransportContext extends TransportSocketContext {
 }
 
 export interface ClientTransport {
+  /** Connections tell hosts of the client that they are for: no two clients can have one. */
+  readonly perClient?: boolean;
   /** Opens the connections of one pool. */
   connector(peer: ClientPeer): ClientConnector;
   certificates(): CertificateReport;
@@ -124,11 +127,19 @@ export interface ClientPeer {
   readonly validName: string | undefined;
   /** ALPN names to offer when none are configured; undefined = all that the cluster can speak. */
   readonly protocols: readonly string[] | undefined;
+  /** The client's connection; undefined for requests of the proxy's own. */
+  readonly client?: ConnectionInfo | undefined;
 }
 
 export interface ClientConnector {
   /** `onConnect` follows after the handshake, or `onClose` with Envoy's text of what failed. */
-  connect(target: NetConnectOpts, net: NetContext, handler: ConnectionHandler): Connection;
+  connect(
+    target: NetConnectOpts,
+    net: NetContext,
+    handler: ConnectionHandler,
+    /** Goes before everything else, even a TLS handshake. */
+    preamble?: Buffer,
+  ): Connection;
 }
 
 /** envoy.admin.v3.Certificate in the JSON form. */

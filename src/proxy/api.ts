@@ -291,12 +291,14 @@ export interface Cluster {
     headers?: HeaderMap,
     /** Protocol of the client, for clusters that speak as it does. */
     downstreamProtocol?: string,
+    /** The client's connection, of which some transport sockets tell the host. */
+    client?: ConnectionInfo,
   ): PoolRequest;
   /**
    * Opens a connection to `host` for bytes of any kind. The caller has acquired a connection of default priority, which
    * is released when the connection ends or fails. Calls back once, at once or later.
    */
-  connect(host: Host, callbacks: ConnectCallbacks): PoolRequest;
+  connect(host: Host, callbacks: ConnectCallbacks, client?: ConnectionInfo): PoolRequest;
 }
 
 /** What a caller itself takes of the circuit breakers; the rest is applied where streams are opened. */

@@ -61,7 +61,7 @@ export class UpstreamStream implements AsyncStream, AttemptOwner, TimerOwner {
       return this.#fail("no-host", "no healthy upstream");
     }
     if (timeout > 0) this.#context.wheel.arm(this.#timer, timeout);
-    this.#attempt.start(cluster, host, 0, headers, "");
+    this.#attempt.start(cluster, host, 0, headers, undefined);
   }
 
   data(chunk: Buffer, end: boolean): boolean {

@@ -1,6 +1,7 @@
 import { readProxyHeader } from "../../net/proxy-protocol/read-proxy-header.ts";
 import type { ListenerFilterDef } from "../../proxy/api.ts";
-import { compileTlvRules, passesThrough } from "./proxy-protocol/tlv-rules.ts";
+import { passesThrough } from "../proxy-tlvs.ts";
+import { compileTlvRules } from "./proxy-protocol/tlv-rules.ts";
 import { ProxyProtocolStats } from "./proxy-protocol/stats.ts";
 
 /** envoy.filters.listener.proxy_protocol: takes the client's address from a PROXY header before the client's bytes. */

@@ -134,7 +134,12 @@ class TlsConnector implements ClientConnector {
     this.#alpn = configured ? transport.alpn : (peer.protocols ?? transport.protocols);
   }
 
-  connect(target: NetConnectOpts, net: NetContext, handler: ConnectionHandler): Connection {
+  connect(
+    target: NetConnectOpts,
+    net: NetContext,
+    handler: ConnectionHandler,
+    preamble?: Buffer,
+  ): Connection {
     const { version } = this.#transport;
     const socket = startClientHandshake(target, {
       context: version.context,
@@ -142,6 +147,7 @@ class TlsConnector implements ClientConnector {
       serverName: isIP(this.#serverName) === 0 ? this.#serverName : "",
       alpn: this.#alpn,
       session: this.#sessions.take(version),
+      preamble,
     });
     // A resumed session shows no certificate again: one of a peer that is refused must never be resumed.
     let accepted = false;

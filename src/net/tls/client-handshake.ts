@@ -1,4 +1,4 @@
-import type { NetConnectOpts } from "node:net";
+import { connect as connectTcp, type NetConnectOpts, type Socket } from "node:net";
 import { connect, type ConnectionOptions, type SecureContext, type TLSSocket } from "node:tls";
 
 /** What an outgoing TLS connection is opened with. */
@@ -10,13 +10,15 @@ export interface ClientHandshakeOptions {
   readonly alpn: readonly string[];
   /** Session to resume, if any. */
   readonly session: Buffer | undefined;
+  /** Goes before the handshake. */
+  readonly preamble?: Buffer | undefined;
 }
 
 /** Opens a TLS connection. The certificate is not checked here: that is for who waits for "secureConnect". */
 export function startClientHandshake(target: NetConnectOpts, options: ClientHandshakeOptions): TLSSocket {
-  const { context, serverName, alpn, session } = options;
+  const { context, serverName, alpn, session, preamble } = options;
   const settings: ConnectionOptions = {
-    ...(target as ConnectionOptions),
+    ...(preamble === undefined ? (target as ConnectionOptions) : { socket: beginWith(preamble, target) }),
     ...({ allowHalfOpen: true } as object),
     secureContext: context,
     rejectUnauthorized: false,
@@ -27,6 +29,12 @@ export function startClientHandshake(target: NetConnectOpts, options: ClientHand
   };
   const socket = connect(settings);
   socket.setNoDelay(true);
+  return socket;
+}
+
+function beginWith(preamble: Buffer, target: NetConnectOpts): Socket {
+  const socket = connectTcp({ ...target, noDelay: true, allowHalfOpen: true });
+  socket.write(preamble);
   return socket;
 }
 

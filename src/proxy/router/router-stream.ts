@@ -357,7 +357,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const keep = !this.#config.suppressEnvoyHeaders;
     if (action.autoHostRewrite) rewriteToEndpoint(requestHeaders, host, this.#attempts, action, keep);
     if (action.retryPolicy.reselections > 0 && this.#retry.enabled) this.tried = [...this.tried, host];
-    this.#attempt.start(cluster, host, action.priority, requestHeaders, info.protocol);
+    this.#attempt.start(cluster, host, action.priority, requestHeaders, info);
   }
 
   #requestComplete(): void {

@@ -74,7 +74,7 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     host: Host,
     priority: RoutingPriority,
     headers: HeaderMap,
-    downstreamProtocol: string,
+    downstream: StreamInfo | undefined,
   ): void {
     this.#cluster = cluster;
     this.#priority = priority;
@@ -86,7 +86,14 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     }
     this.active = true;
     const serial = ++this.#serial;
-    const request = cluster.openStream(host, priority, this, headers, downstreamProtocol);
+    const request = cluster.openStream(
+      host,
+      priority,
+      this,
+      headers,
+      downstream?.protocol,
+      downstream?.connection,
+    );
     if (serial === this.#serial && this.active && this.#stream === undefined) this.#poolRequest = request;
   }
 

@@ -57,6 +57,11 @@ export class ClusterTransports {
     return found === undefined ? this.#default : found.transport;
   }
 
+  /** Whether connections to some hosts tell of the client. */
+  get perClient(): boolean {
+    return this.#all().some((transport) => transport.perClient === true);
+  }
+
   certificates(): CertificateReport[] {
     return this.#all().map((transport) => transport.certificates());
   }

@@ -69,6 +69,8 @@ export class WorkerCluster implements Cluster {
   #sets: readonly HostSet[] = [];
   #loads: readonly PriorityLoad[] = [];
   #overprovisioning = 140;
+  /** Connections tell hosts of the client that they are for. */
+  #perClient = false;
   /** Hosts of an ORIGINAL_DST cluster, which has no others. */
   #originalDst: OriginalDstHosts | undefined;
 
@@ -84,6 +86,7 @@ export class WorkerCluster implements Cluster {
     const { clock, wheel, net } = factory;
     this.#poolContext = { clock, wheel, net, stats: this.#handles, breakers: this.#breakers };
     this.#transports = this.#createTransports(message);
+    this.#perClient = this.#transports.perClient;
     this.#originalDst = this.#createOriginalDst(message);
     const choice = chooseLbPolicy(message, context.policies);
     this.#balancer = choice.create(factory);
@@ -139,8 +142,11 @@ export class WorkerCluster implements Cluster {
     callbacks: PoolCallbacks,
     headers?: HeaderMap,
     downstreamProtocol = "",
+    client?: ConnectionInfo,
   ): PoolRequest {
     const upstream = host as UpstreamHost;
+    if (this.#perClient)
+      return this.#openForClient(upstream, priority, callbacks, downstreamProtocol, client);
     const { autoName, connection } = this.#settings;
     if (autoName !== undefined || connection.protocol === "downstream") {
       const name =
@@ -151,15 +157,16 @@ export class WorkerCluster implements Cluster {
     return pool.openStream(callbacks);
   }
 
-  connect(host: Host, callbacks: ConnectCallbacks): PoolRequest {
+  connect(host: Host, callbacks: ConnectCallbacks, client?: ConnectionInfo): PoolRequest {
     const upstream = host as UpstreamHost;
+    if (this.#perClient) upstream.connector = undefined;
     const { connection: settings, bufferLimit } = this.#settings;
     const options = {
       host: upstream,
       settings,
       bufferLimit,
       context: this.#poolContext,
-      connector: (upstream.connector ??= this.#connector(upstream, "", undefined)),
+      connector: (upstream.connector ??= this.#connector(upstream, "", undefined, client)),
     };
     return TcpConnection.open(options, callbacks);
   }
@@ -179,6 +186,7 @@ export class WorkerCluster implements Cluster {
     if (!sameConnections) {
       this.#transports.close();
       this.#transports = this.#createTransports(message);
+      this.#perClient = this.#transports.perClient;
       for (const host of this.#hosts.values()) host.drainPools();
     }
     this.refreshHealth();
@@ -263,6 +271,22 @@ export class WorkerCluster implements Cluster {
     return pool;
   }
 
+  /** A stream on a connection that tells of the client, which no other request can use. */
+  #openForClient(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    callbacks: PoolCallbacks,
+    downstreamProtocol: string,
+    client: ConnectionInfo | undefined,
+  ): PoolRequest {
+    const { protocol: choice } = this.#settings.connection;
+    const protocol = choice === "downstream" ? (downstreamProtocol === "HTTP/2" ? "http2" : "http1") : choice;
+    const pool = this.#newPool(host, priority, protocol, "", client);
+    const request = pool.openStream(callbacks);
+    pool.drain();
+    return request;
+  }
+
   #createPool(host: UpstreamHost, priority: RoutingPriority): Pool {
     const pool = this.#newPool(host, priority, this.#settings.connection.protocol as PoolProtocol, "");
     if (host.removed) pool.drain();
@@ -270,8 +294,14 @@ export class WorkerCluster implements Cluster {
     return pool;
   }
 
-  #newPool(host: UpstreamHost, priority: RoutingPriority, protocol: PoolProtocol, serverName: string): Pool {
-    const connector = this.#connector(host, serverName, alpnNames(protocol));
+  #newPool(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    protocol: PoolProtocol,
+    serverName: string,
+    client?: ConnectionInfo,
+  ): Pool {
+    const connector = this.#connector(host, serverName, alpnNames(protocol), client);
     return new ConnectionPool({
       host,
       priority,
@@ -287,6 +317,7 @@ export class WorkerCluster implements Cluster {
     host: UpstreamHost,
     serverName: string,
     protocols: readonly string[] | undefined,
+    client: ConnectionInfo | undefined,
   ): ClientConnector | undefined {
     const { autoName } = this.#settings;
     return this.#transports.forHost(host)?.connector({
@@ -294,6 +325,7 @@ export class WorkerCluster implements Cluster {
       serverName: serverName !== "" && autoName!.sni ? serverName : undefined,
       validName: serverName !== "" && autoName!.san ? serverName : undefined,
       protocols,
+      client,
     });
   }
 

@@ -3,14 +3,12 @@ import type { Messages } from "../../../proto/messages.d.ts";
 import type { ListenerFacts } from "../../../proxy/api.ts";
 
 type Config = Messages["envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"];
-type PassThrough = Messages["envoy.config.core.v3.ProxyProtocolPassThroughTLVs"];
 
 const NAMESPACE = "envoy.filters.listener.proxy_protocol";
 /** Filter state of TLVs whose location is FILTER_STATE. */
 const TLV_STATE = "envoy.network.proxy_protocol.tlv";
 const FILTER_STATE = 1;
 const BASE64 = 2;
-const INCLUDE = 1;
 
 /** What the rules make of TLVs: dynamic metadata or filter state of the connection. */
 export function compileTlvRules(config: Config): (tlvs: readonly ProxyTlv[], facts: ListenerFacts) => void {
@@ -32,14 +30,6 @@ export function compileTlvRules(config: Config): (tlvs: readonly ProxyTlv[], fac
       }
     }
   };
-}
-
-/** Which TLVs go on to hosts. */
-export function passesThrough(config: PassThrough | undefined): (type: number) => boolean {
-  if (config === undefined) return () => false;
-  if ((config.matchType as number) !== INCLUDE) return () => true;
-  const types = new Set(config.tlvType);
-  return (type) => types.has(type);
 }
 
 function entries(map: Map<string, Record<string, unknown>>, key: string): Record<string, unknown> {

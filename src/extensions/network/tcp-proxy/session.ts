@@ -220,7 +220,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     record.upstreamAttemptCount = ++this.#attempts;
     record.upstreamHost = host.address;
     record.upstreamHostName = host.hostname;
-    const request = cluster.connect(host, this);
+    const request = cluster.connect(host, this, this.#downstream.info);
     // The answer may have come before the call returned.
     if (this.#upstream === undefined && !this.#closed) this.#request ??= request;
   }
