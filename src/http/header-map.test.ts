@@ -1,29 +1,33 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FieldTable, LINE, LOOSE } from "./field-table.ts";
+import { HeaderLine } from "./header-line.ts";
 import { HeaderMap } from "./header-map.ts";
 import { HEADER_ID_COUNT, HEADER_NAMES, headerIdOfBytes, knownHeaderId } from "./header-name.ts";
+import { HeaderSet } from "./header-set.ts";
 
 /** A map as the HTTP/1.1 parser would fill it. */
 function parsed(lines: string[]): HeaderMap {
   const map = HeaderMap.acquire();
   const raw = lines.map((line) => line + "\r\n").join("");
-  map.setRaw(raw);
+  const fields = new FieldTable();
   let at = 0;
   for (const line of lines) {
     const colon = line.indexOf(":");
     let value = colon + 1;
     while (line[value] === " ") value++;
     const name = Buffer.from(line.slice(0, colon));
-    map.addRaw(
-      headerIdOfBytes(name, 0, name.length),
+    const state = value === colon + 2 ? LINE : LOOSE;
+    fields.append(
       at,
       at + colon,
       at + value,
       at + line.length,
-      value === colon + 2,
+      state | headerIdOfBytes(name, 0, name.length),
     );
     at += line.length + 2;
   }
+  map.adopt(raw, fields);
   return map;
 }
 
@@ -48,7 +52,7 @@ test("HeaderMap writes untouched lines as they came, and changed ones in place",
   map.release();
 });
 
-test("HeaderMap.addRaw() folds repeats of inline headers and keeps other repeats apart", () => {
+test("HeaderMap.adopt() folds repeats of inline headers and keeps other repeats apart", () => {
   const map = parsed(["accept: a", "cookie: x", "accept: b", "cookie: y"]);
   assert.equal(map.get("accept"), "a,b");
   assert.equal(map.toLines(), "accept: a,b\r\ncookie: x\r\ncookie: y\r\n");
@@ -82,4 +86,37 @@ test("HeaderMap.get() reads pseudo fields and treats host as the authority", () 
   assert.equal(map.get("host"), "a.example");
   assert.equal(map.get(":authority"), "a.example");
   assert.equal(map.get(":path"), "/x");
+});
+
+test("HeaderMap.setLine() gives and replaces one line, and removeSet() takes many away", () => {
+  const server = knownHeaderId("server");
+  const map = parsed(["server: nginx", "date: d", "x-a: 1", "via: v"]);
+  map.setLine(new HeaderLine(server, "server: weft\r\n"));
+  map.setLine(HeaderLine.of(knownHeaderId("te"), "trailers"));
+  assert.equal(map.getId(server), "weft");
+  assert.equal(map.toLines(), "server: weft\r\ndate: d\r\nx-a: 1\r\nvia: v\r\nte: trailers\r\n");
+  assert.equal(map.byteSize, 33);
+  const set = new HeaderSet(["server", "via", "te", "expect"]);
+  assert.ok(map.hasAny(set));
+  map.removeSet(set);
+  assert.equal(map.toLines(), "date: d\r\nx-a: 1\r\n");
+  assert.equal(map.size, 2);
+  assert.ok(!map.hasAny(set));
+  map.set("x-a", "2");
+  assert.equal(map.get("x-a"), "2");
+});
+
+test("HeaderMap.toRequestLines() takes the start as it came until it is changed", () => {
+  const raw = "GET /a HTTP/1.1\r\nhost: h\r\naccept: b\r\n\r\n";
+  const fields = new FieldTable();
+  fields.append(26, 32, 34, 35, LINE | knownHeaderId("accept"));
+  const map = HeaderMap.acquire();
+  map.adopt(raw, fields);
+  map.method = "GET";
+  map.path = "/a";
+  map.authority = "h";
+  map.keepStart(26);
+  assert.equal(map.toRequestLines(), raw.slice(0, -2));
+  map.path = "/b";
+  assert.equal(map.toRequestLines(), "GET /b HTTP/1.1\r\nhost: h\r\naccept: b\r\n");
 });

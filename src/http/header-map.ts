@@ -1,18 +1,30 @@
+import {
+  enlarged,
+  FIELD_WIDTH,
+  type FieldTable,
+  ID_MASK,
+  LINE,
+  NAME_END,
+  ODD,
+  OWNED,
+  READY,
+  REMOVED,
+  STATE_MASK,
+  TAG,
+  VALUE_END,
+  VALUE_START,
+} from "./field-table.ts";
 import type { HeaderCase } from "./header-case.ts";
+import type { HeaderLine } from "./header-line.ts";
 import { HEADER_ID_COUNT, HEADER_NAMES, headerId, isInlineHeader, type HeaderId } from "./header-name.ts";
-
-/** How one entry is held. */
-const REMOVED = 0;
-/** A `name: value CRLF` line of `raw`, byte for byte as it would be written: runs of such lines are copied as one slice. */
-const LINE = 1;
-/** In `raw`, but not in the form it would be written (odd white space). */
-const LOOSE = 2;
-/** Name and value are strings of their own. */
-const OWNED = 3;
+import { PseudoFields } from "./pseudo-fields.ts";
+import { HEADER_SET_WORDS, type HeaderSet } from "./header-set.ts";
 
 const FIRST_CAPACITY = 32;
 /** Longest arrays of strings that a pooled map keeps. */
 const KEPT_CAPACITY = 64;
+/** What stands before the value of a well-known header, by id. */
+const PREFIXES: readonly string[] = HEADER_NAMES.map((name) => name + ": ");
 
 /** What `HeaderMap.visit` calls for each line. */
 export interface HeaderVisitor {
@@ -28,32 +40,25 @@ export interface HeaderVisitor {
  *
  * Maps are pooled: take one by `HeaderMap.acquire()`; its last owner calls `release()` once and lets go of it.
  */
-export class HeaderMap {
-  /** Request fields; "" when absent. */
-  method = "";
-  path = "";
-  scheme = "";
-  authority = "";
-  /** There is a Host and it is empty: the one way to tell that from none. Says nothing once `authority` is set. */
-  emptyAuthority = false;
+export class HeaderMap extends PseudoFields {
   /** How names are written over HTTP/1.1; undefined = as the codec does by itself. */
   headerCase: HeaderCase | undefined = undefined;
-  /** `:protocol` of an extended CONNECT. */
-  protocol = "";
-  /** Response status; 0 for requests and trailers. */
-  status = 0;
 
   #raw = "";
   #count = 0;
   #live = 0;
-  #states = new Uint8Array(FIRST_CAPACITY);
-  #ids = new Uint8Array(FIRST_CAPACITY);
-  /** Four offsets into `raw` per entry: name start, name end, value start, value end. */
-  #offsets = new Int32Array(FIRST_CAPACITY * 4);
+  /** See field-table.ts; offsets point into `raw`. */
+  #fields = new Int32Array(FIRST_CAPACITY * FIELD_WIDTH);
+  /** Names of owned fields that are not well known. */
   #names: string[] = [];
+  /** Values of owned fields. */
   #values: string[] = [];
+  /** Of ready fields. */
+  #lineOf: HeaderLine[] = [];
   /** Index of the first live entry per well-known name, plus one; 0 = none. */
   readonly #first = new Uint16Array(HEADER_ID_COUNT);
+  /** A bit per well-known name that has a live entry. */
+  readonly #present = new Int32Array(HEADER_SET_WORDS);
 
   static acquire(): HeaderMap {
     return pool.pop() ?? new HeaderMap();
@@ -73,19 +78,20 @@ export class HeaderMap {
   }
 
   clear(): void {
-    this.method = this.path = this.scheme = this.authority = this.protocol = "";
-    this.status = 0;
-    this.emptyAuthority = false;
+    this.clearPseudo();
     this.headerCase = undefined;
-    for (let i = 0; i < this.#count; i++) this.#first[this.#ids[i]!] = 0;
     this.#raw = "";
-    const owned = this.#names.length;
-    if (owned > KEPT_CAPACITY) {
+    const count = this.#count;
+    for (let i = 0, o = TAG; i < count; i++, o += FIELD_WIDTH) this.#first[this.#fields[o]! & ID_MASK] = 0;
+    for (let i = 0; i < HEADER_SET_WORDS; i++) this.#present[i] = 0;
+    if (this.#values.length > KEPT_CAPACITY) {
       this.#names = [];
       this.#values = [];
-    } else if (owned > 0) {
+      this.#lineOf = [];
+    } else {
       // Overwritten, not dropped: pooled maps would grow their arrays anew for every message.
-      for (let i = Math.min(owned, this.#count) - 1; i >= 0; i--) this.#names[i] = this.#values[i] = "";
+      for (let i = Math.min(this.#values.length, count) - 1; i >= 0; i--) this.#values[i] = "";
+      for (let i = Math.min(this.#names.length, count) - 1; i >= 0; i--) this.#names[i] = "";
     }
     this.#count = this.#live = 0;
   }
@@ -98,14 +104,8 @@ export class HeaderMap {
   /** Sum of the lengths of names and values, pseudo fields not counted; what %REQUEST_HEADERS_BYTES% counts. */
   get byteSize(): number {
     let bytes = 0;
-    for (let i = 0; i < this.#count; i++) {
-      const state = this.#states[i]!;
-      if (state === OWNED) bytes += this.#names[i]!.length + this.#values[i]!.length;
-      else if (state !== REMOVED) {
-        const o = i << 2;
-        bytes += this.#offsets[o + 1]! - this.#offsets[o]! + this.#offsets[o + 3]! - this.#offsets[o + 2]!;
-      }
-    }
+    for (let i = 0; i < this.#count; i++)
+      if (this.#isLive(i)) bytes += this.#name(i).length + this.#value(i).length;
     return bytes;
   }
 
@@ -119,9 +119,16 @@ export class HeaderMap {
     return this.#first[id] !== 0;
   }
 
+  /** Whether there is a header of the set. */
+  hasAny(set: HeaderSet): boolean {
+    const { words } = set;
+    for (let i = 0; i < HEADER_SET_WORDS; i++) if ((this.#present[i]! & words[i]!) !== 0) return true;
+    return false;
+  }
+
   /** First value of a header by lower-case name; ":method" and the like, and "host", read the pseudo fields. */
   get(name: string): string | undefined {
-    if (name.charCodeAt(0) === 58 || name === "host") return this.#pseudo(name);
+    if (name.charCodeAt(0) === 58 || name === "host") return this.pseudo(name);
     const id = headerId(name);
     if (id !== 0) return this.getId(id);
     for (let i = 0; i < this.#count; i++) if (this.#isUnknown(i, name)) return this.#value(i);
@@ -135,14 +142,14 @@ export class HeaderMap {
   /** All values of a header, in order. */
   getAll(name: string): string[] {
     if (name.charCodeAt(0) === 58 || name === "host") {
-      const value = this.#pseudo(name);
+      const value = this.pseudo(name);
       return value === undefined ? [] : [value];
     }
     const id = headerId(name);
     if (id !== 0 && this.#first[id] === 0) return [];
     const found: string[] = [];
     for (let i = 0; i < this.#count; i++) {
-      if (id !== 0 ? this.#ids[i] === id && this.#states[i] !== REMOVED : this.#isUnknown(i, name))
+      if (id !== 0 ? this.#id(i) === id && this.#isLive(i) : this.#isUnknown(i, name))
         found.push(this.#value(i));
     }
     return found;
@@ -150,14 +157,13 @@ export class HeaderMap {
 
   /** Calls back for each header line in order, pseudo fields not included. */
   forEach(visit: (name: string, value: string) => void): void {
-    for (let i = 0; i < this.#count; i++)
-      if (this.#states[i] !== REMOVED) visit(this.#name(i), this.#value(i));
+    for (let i = 0; i < this.#count; i++) if (this.#isLive(i)) visit(this.#name(i), this.#value(i));
   }
 
   /** Codec side: `forEach` with ids, for visitors that live longer than one call. */
   visit(visitor: HeaderVisitor): void {
     for (let i = 0; i < this.#count; i++)
-      if (this.#states[i] !== REMOVED) visitor.onHeader(this.#ids[i]!, this.#name(i), this.#value(i));
+      if (this.#isLive(i)) visitor.onHeader(this.#id(i), this.#name(i), this.#value(i));
   }
 
   /** Appends a line, even if there is one of that name. */
@@ -167,7 +173,7 @@ export class HeaderMap {
 
   /** `add` for a well-known name. */
   addId(id: HeaderId, value: string): void {
-    this.#push(id, HEADER_NAMES[id]!, value);
+    this.#push(id, "", value);
   }
 
   /** `add` for a name that is not well known. */
@@ -177,7 +183,7 @@ export class HeaderMap {
 
   /** Sets the one value of a header: in place of the first line of that name, else at the end; ":path", "host" and the like set the pseudo field. */
   set(name: string, value: string): void {
-    if (name.charCodeAt(0) === 58 || name === "host") return this.#setPseudo(name, value);
+    if (name.charCodeAt(0) === 58 || name === "host") return this.setPseudo(name, value);
     const id = headerId(name);
     if (id !== 0) return this.setId(id, value);
     let index = -1;
@@ -186,36 +192,39 @@ export class HeaderMap {
       if (index < 0) index = i;
       else this.#drop(i);
     }
-    if (index < 0) this.#push(0, name, value);
-    else this.#own(index, name, value);
+    if (index < 0) return this.#push(0, name, value);
+    this.#names[index] = name;
+    this.#put(index, OWNED, value);
   }
 
   setId(id: HeaderId, value: string): void {
-    const index = this.#first[id]!;
-    if (index === 0) return this.#push(id, HEADER_NAMES[id]!, value);
-    if (!isInlineHeader(id)) {
-      for (let i = index; i < this.#count; i++)
-        if (this.#ids[i] === id && this.#states[i] !== REMOVED) this.#drop(i);
-    }
-    this.#own(index - 1, HEADER_NAMES[id]!, value);
+    this.#put(this.#placeOf(id), OWNED | id, value);
+  }
+
+  /** `setId` by a line that is put together already. */
+  setLine(line: HeaderLine): void {
+    const i = this.#placeOf(line.id);
+    this.#fields[i * FIELD_WIDTH + TAG] = READY | line.id;
+    this.#lineOf[i] = line;
   }
 
   /** Appends to the value of an inline header with `separator` between, or adds it. */
   appendId(id: HeaderId, value: string, separator = ","): void {
     const index = this.#first[id]!;
-    if (index === 0) this.#push(id, HEADER_NAMES[id]!, value);
-    else this.#own(index - 1, HEADER_NAMES[id]!, this.#value(index - 1) + separator + value);
+    if (index === 0) this.#push(id, "", value);
+    else this.#put(index - 1, OWNED | id, this.#value(index - 1) + separator + value);
   }
 
   /** Appends to the first value of a header with "," between, or adds it; pseudo fields excepted. */
   append(name: string, value: string): void {
     const id = headerId(name);
-    const known = id === 0 ? undefined : this.#first[id]! - 1;
-    for (let i = known ?? 0; i >= 0 && i < this.#count; i++) {
-      if (known === undefined && !this.#isUnknown(i, name)) continue;
-      return this.#own(i, name, `${this.#value(i)},${value}`);
+    if (id !== 0) return this.appendId(id, value);
+    for (let i = 0; i < this.#count; i++) {
+      if (!this.#isUnknown(i, name)) continue;
+      this.#names[i] = name;
+      return this.#put(i, OWNED, `${this.#value(i)},${value}`);
     }
-    this.#push(id, name, value);
+    this.#push(0, name, value);
   }
 
   /** Removes all lines of a header. Returns whether there was one. */
@@ -235,177 +244,187 @@ export class HeaderMap {
     const index = this.#first[id]!;
     if (index === 0) return false;
     this.#first[id] = 0;
-    for (let i = index - 1; i < this.#count; i++)
-      if (this.#ids[i] === id && this.#states[i] !== REMOVED) this.#drop(i);
+    this.#present[id >> 5]! &= ~(1 << (id & 31));
+    for (let i = index - 1; i < this.#count; i++) if (this.#id(i) === id && this.#isLive(i)) this.#drop(i);
     return true;
+  }
+
+  /** Removes all lines of all headers of the set. */
+  removeSet(set: HeaderSet): void {
+    const { words } = set;
+    for (let i = 0; i < HEADER_SET_WORDS; i++) {
+      let found = this.#present[i]! & words[i]!;
+      while (found !== 0) {
+        const bit = 31 - Math.clz32(found);
+        found &= ~(1 << bit);
+        this.removeId((i << 5) | bit);
+      }
+    }
   }
 
   /** A copy that shares nothing with this map; for shadow requests, retries after a pause, logs. */
   clone(): HeaderMap {
     const copy = HeaderMap.acquire();
-    copy.method = this.method;
-    copy.path = this.path;
-    copy.scheme = this.scheme;
-    copy.authority = this.authority;
-    copy.emptyAuthority = this.emptyAuthority;
+    copy.copyPseudo(this);
     copy.headerCase = this.headerCase;
-    copy.protocol = this.protocol;
-    copy.status = this.status;
-    for (let i = 0; i < this.#count; i++) {
-      if (this.#states[i] !== REMOVED) copy.#push(this.#ids[i]!, this.#name(i), this.#value(i));
-    }
+    for (let i = 0; i < this.#count; i++)
+      if (this.#isLive(i)) copy.#push(this.#id(i), this.#name(i), this.#value(i));
     return copy;
   }
 
-  /** Codec side: the string that entries added by `addRaw` point into. Names in it are lower case already. */
-  setRaw(raw: string): void {
+  /**
+   * Codec side: an empty map takes over the fields of a head, which point into `raw`, its text with the names in lower case.
+   * The table gets the map's own numbers for the next head. Repeats of an inline header are folded into the first.
+   */
+  adopt(raw: string, table: FieldTable): void {
+    const fields = table.ints;
+    table.ints = this.#fields;
+    this.#fields = fields;
     this.#raw = raw;
+    const count = (this.#count = this.#live = table.count);
+    const first = this.#first;
+    for (let i = 0, o = TAG; i < count; i++, o += FIELD_WIDTH) {
+      const tag = fields[o]!;
+      if (tag === REMOVED) {
+        this.#live--;
+        continue;
+      }
+      const id = tag & ID_MASK;
+      if ((tag & ODD) !== 0) this.#straighten(i, id);
+      if (id === 0) continue;
+      if (first[id] === 0) {
+        first[id] = i + 1;
+        this.#present[id >> 5]! |= 1 << (id & 31);
+      } else if (isInlineHeader(id)) {
+        this.appendId(id, this.#value(i));
+        this.#drop(i);
+      }
+    }
   }
 
-  /**
-   * Codec side: adds an entry that lies in `raw`. `exact` says that the line is `name: value CRLF`, so that it may be
-   * copied as it stands. A repeat of an inline header is folded into the first.
-   */
-  addRaw(
-    id: HeaderId,
-    nameStart: number,
-    nameEnd: number,
-    valueStart: number,
-    valueEnd: number,
-    exact: boolean,
-  ): void {
-    if (id !== 0 && this.#first[id] !== 0 && isInlineHeader(id)) {
-      this.appendId(id, this.#raw.slice(valueStart, valueEnd));
-      return;
-    }
-    const i = this.#grow(id);
-    this.#states[i] = exact ? LINE : LOOSE;
-    const o = i << 2;
-    this.#offsets[o] = nameStart;
-    this.#offsets[o + 1] = nameEnd;
-    this.#offsets[o + 2] = valueStart;
-    this.#offsets[o + 3] = valueEnd;
+  /** Whether the first line of `a` stands before that of `b`; both are there. */
+  precedes(a: HeaderId, b: HeaderId): boolean {
+    return this.#first[a]! < this.#first[b]!;
   }
 
   /** All lines as HTTP/1.1 writes them, each ending in CRLF, pseudo fields not included. */
   toLines(): string {
-    let out = "";
-    let runStart = -1;
-    let runEnd = 0;
-    for (let i = 0; i < this.#count; i++) {
-      const state = this.#states[i]!;
+    return this.#lines("", 0);
+  }
+
+  /** Request line, host and all lines as HTTP/1.1 writes them. */
+  toRequestLines(): string {
+    if (this.startEnd > 0) return this.#lines("", this.startEnd);
+    return this.#lines(this.method + " " + this.path + " HTTP/1.1\r\nhost: " + this.authority + "\r\n", 0);
+  }
+
+  /** Appends all lines to `out`; the text up to `start` comes before them as it is. */
+  #lines(out: string, start: number): string {
+    const raw = this.#raw;
+    const fields = this.#fields;
+    // A run of lines that nobody touched.
+    let from = 0;
+    let to = start;
+    for (let i = 0, o = 0; i < this.#count; i++, o += FIELD_WIDTH) {
+      const tag = fields[o + TAG]!;
+      const state = tag & STATE_MASK;
       if (state === LINE) {
-        const o = i << 2;
-        const start = this.#offsets[o]!;
-        if (runStart >= 0 && start === runEnd) {
-          runEnd = this.#offsets[o + 3]! + 2;
-          continue;
+        if (fields[o] !== to) {
+          if (to > from) out += raw.slice(from, to);
+          from = fields[o]!;
         }
-        if (runStart >= 0) out += this.#raw.slice(runStart, runEnd);
-        runStart = start;
-        runEnd = this.#offsets[o + 3]! + 2;
-        continue;
+        to = fields[o + VALUE_END]! + 2;
+      } else if (state !== REMOVED) {
+        if (to > from) out += raw.slice(from, to);
+        from = to;
+        if (state === READY) out += this.#lineOf[i]!.text;
+        else if ((tag & ID_MASK) !== 0) out += PREFIXES[tag & ID_MASK]! + this.#value(i) + "\r\n";
+        else out += this.#name(i) + ": " + this.#value(i) + "\r\n";
       }
-      if (runStart >= 0) {
-        out += this.#raw.slice(runStart, runEnd);
-        runStart = -1;
-      }
-      if (state !== REMOVED) out += this.#name(i) + ": " + this.#value(i) + "\r\n";
     }
-    return runStart >= 0 ? out + this.#raw.slice(runStart, runEnd) : out;
+    return to > from ? out + raw.slice(from, to) : out;
+  }
+
+  #id(i: number): HeaderId {
+    return this.#fields[i * FIELD_WIDTH + TAG]! & ID_MASK;
+  }
+
+  #isLive(i: number): boolean {
+    return (this.#fields[i * FIELD_WIDTH + TAG]! & STATE_MASK) !== REMOVED;
   }
 
   #name(i: number): string {
-    if (this.#states[i] === OWNED) return this.#names[i]!;
-    const id = this.#ids[i]!;
-    if (id !== 0) return HEADER_NAMES[id]!;
-    const o = i << 2;
-    return this.#raw.slice(this.#offsets[o]!, this.#offsets[o + 1]!);
+    const o = i * FIELD_WIDTH;
+    const tag = this.#fields[o + TAG]!;
+    if ((tag & ID_MASK) !== 0) return HEADER_NAMES[tag & ID_MASK]!;
+    if ((tag & STATE_MASK) === OWNED) return this.#names[i]!;
+    return this.#raw.slice(this.#fields[o], this.#fields[o + NAME_END]);
   }
 
   #value(i: number): string {
-    if (this.#states[i] === OWNED) return this.#values[i]!;
-    const o = i << 2;
-    return this.#raw.slice(this.#offsets[o + 2]!, this.#offsets[o + 3]!);
+    const o = i * FIELD_WIDTH;
+    const tag = this.#fields[o + TAG]!;
+    const state = tag & STATE_MASK;
+    if (state === OWNED) return this.#values[i]!;
+    if (state === READY) return this.#lineOf[i]!.value;
+    return this.#raw.slice(this.#fields[o + VALUE_START], this.#fields[o + VALUE_END]);
   }
 
   #isUnknown(i: number, name: string): boolean {
-    if (this.#ids[i] !== 0) return false;
-    const state = this.#states[i]!;
-    if (state === OWNED) return this.#names[i] === name;
-    if (state === REMOVED) return false;
-    const o = i << 2;
-    const start = this.#offsets[o]!;
-    return this.#offsets[o + 1]! - start === name.length && this.#raw.startsWith(name, start);
+    const o = i * FIELD_WIDTH;
+    const tag = this.#fields[o + TAG]!;
+    if (tag === OWNED) return this.#names[i] === name;
+    if ((tag & ID_MASK) !== 0 || tag === REMOVED) return false;
+    const start = this.#fields[o]!;
+    return this.#fields[o + NAME_END]! - start === name.length && this.#raw.startsWith(name, start);
+  }
+
+  /** Index of the one entry that a well-known header is to have: its first, or a new one. */
+  #placeOf(id: HeaderId): number {
+    const index = this.#first[id]!;
+    if (index === 0) return this.#grow(id);
+    if (!isInlineHeader(id))
+      for (let i = index; i < this.#count; i++) if (this.#id(i) === id && this.#isLive(i)) this.#drop(i);
+    return index - 1;
   }
 
   #push(id: HeaderId, name: string, value: string): void {
     const i = this.#grow(id);
-    this.#states[i] = OWNED;
-    this.#names[i] = name;
-    this.#values[i] = value;
+    if (id === 0) this.#names[i] = name;
+    this.#put(i, OWNED | id, value);
   }
 
-  #own(i: number, name: string, value: string): void {
-    this.#states[i] = OWNED;
-    this.#names[i] = name;
-    this.#values[i] = value;
+  #put(i: number, tag: number, text: string): void {
+    this.#fields[i * FIELD_WIDTH + TAG] = tag;
+    this.#values[i] = text;
+  }
+
+  /** Takes folds and stray CRs out of a value. */
+  #straighten(i: number, id: HeaderId): void {
+    if (id === 0) this.#names[i] = this.#name(i);
+    this.#put(
+      i,
+      OWNED | id,
+      this.#value(i)
+        .replaceAll(/[\r\n]/g, "")
+        .trimStart(),
+    );
   }
 
   #drop(i: number): void {
-    this.#states[i] = REMOVED;
+    this.#fields[i * FIELD_WIDTH + TAG]! &= ID_MASK;
     this.#live--;
   }
 
   #grow(id: HeaderId): number {
     const i = this.#count++;
     this.#live++;
-    if (i === this.#states.length) this.#enlarge();
-    this.#ids[i] = id;
-    if (id !== 0 && this.#first[id] === 0) this.#first[id] = i + 1;
-    return i;
-  }
-
-  #enlarge(): void {
-    const capacity = this.#states.length * 2;
-    const states = new Uint8Array(capacity);
-    states.set(this.#states);
-    const ids = new Uint8Array(capacity);
-    ids.set(this.#ids);
-    const offsets = new Int32Array(capacity * 4);
-    offsets.set(this.#offsets);
-    this.#states = states;
-    this.#ids = ids;
-    this.#offsets = offsets;
-  }
-
-  #pseudo(name: string): string | undefined {
-    switch (name) {
-      case ":method":
-        return this.method || undefined;
-      case ":path":
-        return this.path || undefined;
-      case ":scheme":
-        return this.scheme || undefined;
-      case ":authority":
-      case "host":
-        return this.authority || (this.emptyAuthority ? "" : undefined);
-      case ":protocol":
-        return this.protocol || undefined;
-      case ":status":
-        return this.status === 0 ? undefined : String(this.status);
-      default:
-        return undefined;
+    if (i * FIELD_WIDTH === this.#fields.length) this.#fields = enlarged(this.#fields);
+    if (id !== 0 && this.#first[id] === 0) {
+      this.#first[id] = i + 1;
+      this.#present[id >> 5]! |= 1 << (id & 31);
     }
-  }
-
-  #setPseudo(name: string, value: string): void {
-    if (name === ":method") this.method = value;
-    else if (name === ":path") this.path = value;
-    else if (name === ":scheme") this.scheme = value;
-    else if (name === ":authority" || name === "host") this.authority = value;
-    else if (name === ":protocol") this.protocol = value;
-    else if (name === ":status") this.status = Number(value);
+    return i;
   }
 }
 

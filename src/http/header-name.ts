@@ -51,42 +51,44 @@ export function isInlineHeader(id: HeaderId): boolean {
 }
 
 const TABLE_SIZE = 4096;
+/** Ids by hash; two names never share a place, see `findSeed`. */
 const table = new Uint8Array(TABLE_SIZE);
-/** Names whose hash slot was taken, by length: almost always empty. */
-const collided: number[] = [];
-const nameBytes = HEADER_NAMES.map((name) => Buffer.from(name, "latin1"));
+const lengths = new Uint8Array(HEADER_ID_COUNT);
+/** All names, one after another in places of equal size. */
+const STRIDE = Math.max(...HEADER_NAMES.map(({ length }) => length));
+const names = new Uint8Array(HEADER_ID_COUNT * STRIDE);
+HEADER_NAMES.forEach((name, id) => {
+  lengths[id] = name.length;
+  names.set(Buffer.from(name, "latin1"), id * STRIDE);
+});
+const seed = findSeed();
 
-for (let id = 1; id < HEADER_ID_COUNT; id++) {
-  const bytes = nameBytes[id]!;
-  const slot = hash(bytes, 0, bytes.length);
-  if (table[slot] === 0) table[slot] = id;
-  else collided.push(id);
-}
-
-/** Id of the lower-case name in bytes[start, end). */
+/** Id of the lower-case name in bytes[start, end), which is not empty. */
 export function headerIdOfBytes(bytes: Uint8Array, start: number, end: number): HeaderId {
-  const id = table[hash(bytes, start, end)]!;
-  if (id !== 0 && sameBytes(nameBytes[id]!, bytes, start, end)) return id;
-  for (let i = 0; i < collided.length; i++) {
-    if (sameBytes(nameBytes[collided[i]!]!, bytes, start, end)) return collided[i]!;
+  const id = table[hash(bytes, start, end - start, seed)]!;
+  if (id === 0 || lengths[id] !== end - start) return 0;
+  const name = id * STRIDE - start;
+  for (let q = start; q < end; q++) if (names[name + q] !== bytes[q]) return 0;
+  return id;
+}
+
+/** Length and four characters tell all well-known names apart, with the right multiplier. */
+function hash(bytes: Uint8Array, start: number, length: number, multiplier: number): number {
+  const ends = (bytes[start]! << 8) | bytes[start + length - 1]!;
+  const middle = (bytes[start + (length >> 1)]! << 8) | bytes[start + ((length * 3) >> 2)]!;
+  return Math.imul((ends << 16) ^ middle ^ (length << 10), multiplier) >>> 20;
+}
+
+/** Fills the table; returns the first multiplier with which no two names fall together. */
+function findSeed(): number {
+  for (let multiplier = 0x9e3779b1; ; multiplier += 2) {
+    table.fill(0);
+    let id = 1;
+    for (; id < HEADER_ID_COUNT; id++) {
+      const slot = hash(names, id * STRIDE, lengths[id]!, multiplier);
+      if (table[slot] !== 0) break;
+      table[slot] = id;
+    }
+    if (id === HEADER_ID_COUNT) return multiplier;
   }
-  return 0;
-}
-
-function hash(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start;
-  return (
-    (length * 2654435 +
-      bytes[start]! * 40503 +
-      bytes[end - 1]! * 9973 +
-      bytes[start + (length >> 1)]! * 613 +
-      bytes[start + ((length * 3) >> 2)]! * 71) &
-    (TABLE_SIZE - 1)
-  );
-}
-
-function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (name.length !== end - start) return false;
-  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false;
-  return true;
 }

@@ -158,7 +158,7 @@ export interface HttpFilterDef<C extends MessageName = MessageName, R extends Me
   readonly perRoute?: R;
   /** Fields that the filter reads, of its own and of nested messages. */
   readonly ledger: Ledger;
-  /** Terminal filters end the chain: they answer or forward. */
+  /** Terminal filters end the chain: they answer or forward. They take all at once: what their hooks return does not count. */
   readonly terminal?: boolean;
   /** Refuses with an Error whose message says which field is wrong and why. */
   create(config: Messages[C], context: HttpFilterContext): HttpFilterFactory;

@@ -1,11 +1,11 @@
-import type { HeaderId } from "../header-name.ts";
 import type { HeaderMap } from "../header-map.ts";
+import { HeaderSet } from "../header-set.ts";
 import type { CodecError } from "../stream.ts";
 import { CODEC_ERROR, INVALID_TRANSFER_ENCODING, LENGTH_AND_CHUNKED } from "./errors.ts";
-import type { FieldScanner } from "./field-scanner.ts";
 import { hasToken } from "./has-token.ts";
 import { CONNECTION, CONTENT_LENGTH, PROXY_CONNECTION, TRANSFER_ENCODING } from "./ids.ts";
 
+const FRAMING = new HeaderSet(["content-length", "transfer-encoding", "connection", "proxy-connection"]);
 const MAX_UINT64 = 18_446_744_073_709_551_615n;
 
 /** What the fields of a head say of the body's length and of the connection. One instance serves a thread. */
@@ -17,43 +17,43 @@ export class BodyFraming {
   close = false;
   /** "keep-alive" in Connection. */
   keepAlive = false;
-  error: CodecError | undefined;
 
-  reset(): void {
+  /** Looks at a head as it came. Returns why it is refused (RFC 9112 section 6.3); drops what may not be passed on. */
+  read(map: HeaderMap, allowChunkedLength: boolean): CodecError | undefined {
     this.contentLength = -1;
     this.chunked = this.close = this.keepAlive = false;
-    this.error = undefined;
+    if (!map.hasAny(FRAMING)) return undefined;
+    const connection = map.getId(CONNECTION);
+    if (connection === "keep-alive") this.keepAlive = true;
+    else if (connection !== undefined) {
+      this.close = hasToken(connection, "close");
+      this.keepAlive = hasToken(connection, "keep-alive");
+    }
+    if (!this.close && map.hasId(PROXY_CONNECTION))
+      this.close = hasToken(map.getId(PROXY_CONNECTION)!, "close");
+    const length = map.getId(CONTENT_LENGTH);
+    // Repeats are refused even when they agree: folded into one value they are no number.
+    if (length !== undefined) this.contentLength = parseLength(length);
+    const coding = map.getId(TRANSFER_ENCODING);
+    if (coding === undefined) return length !== undefined && this.contentLength < 0 ? CODEC_ERROR : undefined;
+    this.chunked = true;
+    return this.#settle(map, coding, length, allowChunkedLength);
   }
 
-  /** Looks at one field; cheap for all but four names. */
-  visit(id: HeaderId, scanner: FieldScanner, i: number, raw: string, base: number): void {
-    if (id === CONTENT_LENGTH) {
-      const length = parseLength(scanner.value(i, raw, base));
-      // Repeats are refused even when they agree.
-      if (length < 0 || this.contentLength >= 0) this.error ??= CODEC_ERROR;
-      this.contentLength = length;
-    } else if (id === TRANSFER_ENCODING) {
-      if (this.chunked || scanner.value(i, raw, base).toLowerCase() !== "chunked")
-        this.error ??= INVALID_TRANSFER_ENCODING;
-      this.chunked = true;
-    } else if (id === CONNECTION) {
-      const value = scanner.value(i, raw, base);
-      if (hasToken(value, "close")) this.close = true;
-      if (hasToken(value, "keep-alive")) this.keepAlive = true;
-    } else if (id === PROXY_CONNECTION) {
-      if (hasToken(scanner.value(i, raw, base), "close")) this.close = true;
-    }
-  }
-
-  /** Settles Content-Length against Transfer-Encoding (RFC 9112 section 6.3). Returns why the head is refused. */
-  settle(map: HeaderMap, allowChunkedLength: boolean): CodecError | undefined {
-    const both = this.chunked && this.contentLength >= 0;
-    if (both && !allowChunkedLength && this.error !== CODEC_ERROR) return LENGTH_AND_CHUNKED;
-    if (this.error !== undefined) return this.error;
-    if (both) {
-      map.removeId(CONTENT_LENGTH);
-      this.contentLength = -1;
-    }
+  /** Settles Content-Length against Transfer-Encoding. */
+  #settle(
+    map: HeaderMap,
+    coding: string,
+    length: string | undefined,
+    allowChunkedLength: boolean,
+  ): CodecError | undefined {
+    const badLength = length !== undefined && this.contentLength < 0;
+    const badCoding = coding.toLowerCase() !== "chunked";
+    if (badLength && !(badCoding && map.precedes(TRANSFER_ENCODING, CONTENT_LENGTH))) return CODEC_ERROR;
+    if (length !== undefined && !badLength && !allowChunkedLength) return LENGTH_AND_CHUNKED;
+    if (badCoding) return INVALID_TRANSFER_ENCODING;
+    if (length !== undefined) map.removeId(CONTENT_LENGTH);
+    this.contentLength = -1;
     return undefined;
   }
 }

@@ -140,6 +140,7 @@ export class BodyReader {
     const q = fieldScanner.scan(
       bytes,
       start,
+      start,
       sectionEnd,
       enableTrailers ? maxHeaders : Number.MAX_SAFE_INTEGER,
     );
@@ -149,14 +150,12 @@ export class BodyReader {
     }
     this.#mode = COMPLETE;
     owner.wireBytesReceived += q - start;
-    if (!enableTrailers || fieldScanner.count === 0) {
+    if (!enableTrailers || fieldScanner.fields.count === 0) {
       owner.handler.onData(NO_BYTES, true);
       return q;
     }
     const trailers = HeaderMap.acquire();
-    const raw = latin1(bytes, start, q);
-    trailers.setRaw(raw);
-    for (let i = 0; i < fieldScanner.count; i++) fieldScanner.addTo(trailers, i, raw, start);
+    trailers.adopt(latin1(bytes, start, q), fieldScanner.fields);
     owner.handler.onTrailers(trailers);
     return q;
   }

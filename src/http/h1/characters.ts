@@ -12,6 +12,7 @@ export const LF = 10;
 export const CR = 13;
 export const SPACE = 32;
 export const COLON = 58;
+export const DEL = 127;
 
 for (let c = 0; c < 256; c++) {
   const char = String.fromCharCode(c);

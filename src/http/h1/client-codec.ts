@@ -169,7 +169,7 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
     }
     const lineError = startLine.split(bytes, start, end);
     if (lineError === INCOMPLETE) return this.#awaitHead(stream, start, end);
-    const headEnd = fieldScanner.scan(bytes, startLine.end, end, maxHeaders);
+    const headEnd = fieldScanner.scan(bytes, startLine.end, startLine.end, end, maxHeaders);
     if (headEnd === INCOMPLETE) return this.#awaitHead(stream, start, end);
     if (headEnd === REFUSED && findHeadEnd(bytes, startLine.end - 1, end) === INCOMPLETE)
       return this.#awaitHead(stream, start, end);
@@ -190,16 +190,10 @@ export class H1ClientCodec implements ClientCodec, ClientStreamOwner {
     this.#searched = 0;
     const map = HeaderMap.acquire();
     map.status = status;
-    if (this.options.keepsCase) map.headerCase = keepCase(fieldScanner, original, start, this.options);
-    const raw = latin1(bytes, startLine.end, headEnd);
-    map.setRaw(raw);
-    bodyFraming.reset();
-    for (let i = 0; i < fieldScanner.count; i++) {
-      const id = fieldScanner.id(i);
-      if (id !== 0) bodyFraming.visit(id, fieldScanner, i, raw, startLine.end);
-      fieldScanner.addTo(map, i, raw, startLine.end);
-    }
-    const error = bodyFraming.settle(map, this.options.allowChunkedLength) ?? checkBodiless(status);
+    if (this.options.keepsCase)
+      map.headerCase = keepCase(fieldScanner, original.slice(startLine.end - start), this.options);
+    map.adopt(latin1(bytes, startLine.end, headEnd), fieldScanner.fields);
+    const error = bodyFraming.read(map, this.options.allowChunkedLength) ?? checkBodiless(status);
     if (error !== undefined) {
       map.release();
       this.#fail(error);

@@ -60,8 +60,9 @@ const PHRASES: Readonly<Record<number, string>> = {
   511: "Network Authentication Required",
 };
 
-const http10 = new Map<number, string>();
-const http11 = new Map<number, string>();
+const KEPT_LINES = 1000;
+const http10: (string | undefined)[] = [];
+const http11: (string | undefined)[] = [];
 
 /** Reason phrase of a status; "Unknown" for those without one, as Envoy writes. */
 export function reasonPhrase(status: number): string {
@@ -71,10 +72,11 @@ export function reasonPhrase(status: number): string {
 /** The status line with its CRLF. */
 export function statusLine(status: number, isHttp10: boolean): string {
   const lines = isHttp10 ? http10 : http11;
-  let line = lines.get(status);
-  if (line === undefined) {
-    line = `${isHttp10 ? "HTTP/1.0" : "HTTP/1.1"} ${status} ${reasonPhrase(status)}\r\n`;
-    lines.set(status, line);
-  }
-  return line;
+  if (status >= KEPT_LINES) return createStatusLine(status, isHttp10);
+  while (lines.length <= status) lines.push(undefined);
+  return (lines[status] ??= createStatusLine(status, isHttp10));
+}
+
+function createStatusLine(status: number, isHttp10: boolean): string {
+  return `${isHttp10 ? "HTTP/1.0" : "HTTP/1.1"} ${status} ${reasonPhrase(status)}\r\n`;
 }

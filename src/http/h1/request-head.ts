@@ -29,11 +29,15 @@ export const requestLine: RequestLine = { method: "", start: 0, end: 0, version:
 export function readRequestLine(bytes: Buffer, options: H1ServerOptions): CodecError | undefined {
   const { firstStart, firstEnd, secondStart, secondEnd, restStart, restEnd } = startLine;
   const method = methodOf(bytes, firstStart, firstEnd);
-  if (!(options.allowCustomMethods ? /^[!#$%&'*+\-.^_`|~\w]+$/.test(method) : isKnownMethod(method)))
+  if (
+    method !== "GET" &&
+    !(options.allowCustomMethods ? /^[!#$%&'*+\-.^_`|~\w]+$/.test(method) : isKnownMethod(method))
+  )
     return CODEC_ERROR;
   const version = restStart === restEnd ? HTTP_OTHER : versionOf(bytes, restStart, restEnd);
   if (version === 0 || secondStart === secondEnd) return CODEC_ERROR;
-  if (!isTarget(bytes, secondStart, secondEnd, method === "CONNECT")) return CODEC_ERROR;
+  const isPath = startLine.regular && bytes[secondStart] === SLASH;
+  if (!isPath && !isTarget(bytes, secondStart, secondEnd, method === "CONNECT")) return CODEC_ERROR;
   requestLine.method = method;
   requestLine.start = secondStart;
   requestLine.end = secondEnd;

@@ -60,6 +60,8 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner, Deferred {
   /** Bytes of an unfinished head that were searched for its end. */
   #searched = 0;
   #lineChecked = false;
+  /** The authority of the last request: it was looked at, and is that of most others on the connection. */
+  #lastAuthority = "";
 
   constructor(sink: ByteSink, handler: ServerCodecHandler, options: H1ServerOptions) {
     this.#sink = sink;
@@ -237,7 +239,9 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner, Deferred {
     if (lineError !== undefined && lineError !== INVALID_CHARACTERS) return this.#refuseHead(lineError, end);
     this.#lineChecked = true;
     const headEnd =
-      lineError === undefined ? fieldScanner.scan(bytes, startLine.end, end, options.maxHeaders) : REFUSED;
+      lineError === undefined
+        ? fieldScanner.scan(bytes, start, startLine.end, end, options.maxHeaders)
+        : REFUSED;
     if (headEnd === INCOMPLETE) return this.#awaitHead(bytes, start, end);
     if (headEnd === REFUSED) {
       const found = findHeadEnd(bytes, startLine.end - 1, end);
@@ -250,12 +254,13 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner, Deferred {
     }
     if (headEnd - start > options.maxHeadBytes) return this.#refuseHead(HEADERS_TOO_LARGE, end);
     const map = HeaderMap.acquire();
+    // The map takes the scanner's table over.
+    if (options.keepsCase) map.headerCase = keepCase(fieldScanner, original, options);
     const error = this.#fill(map, bytes, start, headEnd);
     if (error !== undefined) {
       map.release();
       return this.#refuseHead(error, end);
     }
-    if (options.keepsCase) map.headerCase = keepCase(fieldScanner, original, start, options);
     this.#beginRequest(map, headEnd - start);
     return headEnd;
   }
@@ -292,34 +297,20 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner, Deferred {
   #fill(map: HeaderMap, bytes: Buffer, start: number, headEnd: number): CodecError | undefined {
     const options = this.#options;
     const raw = latin1(bytes, start, headEnd);
-    const count = fieldScanner.count;
-    const checksNames = options.underscores !== "allow";
-    let host = "";
-    let hosts = 0;
-    map.setRaw(raw);
-    bodyFraming.reset();
-    for (let i = 0; i < count; i++) {
-      const id = fieldScanner.id(i);
-      if (id === HOST) {
-        const value = fieldScanner.value(i, raw, start);
-        host = hosts++ === 0 ? value : host + "," + value;
-        continue;
-      }
-      if (checksNames && fieldScanner.hasUnderscore(i, bytes)) {
-        if (options.underscores === "reject") return UNEXPECTED_UNDERSCORE;
-        continue;
-      }
-      if (id !== 0) bodyFraming.visit(id, fieldScanner, i, raw, start);
-      fieldScanner.addTo(map, i, raw, start);
-    }
+    const drops = options.underscores !== "allow" && fieldScanner.dropUnderscores(bytes, start);
+    if (drops && options.underscores === "reject") return UNEXPECTED_UNDERSCORE;
+    const lineEnd = startLine.end - start;
+    const hostEnd = fieldScanner.firstLineEnd(HOST, lineEnd);
+    map.adopt(raw, fieldScanner.fields);
     const http10 = requestLine.version !== HTTP_1_1;
-    if (http10 && hosts === 0) host = options.defaultHostForHttp10;
+    const given = map.getId(HOST);
+    if (given !== undefined) map.removeId(HOST);
+    const host = given ?? (http10 ? options.defaultHostForHttp10 : "");
     const target = raw.slice(requestLine.start - start, requestLine.end - start);
     // In Envoy's order, which shows when a head has several faults.
-    const error =
-      bodyFraming.settle(map, options.allowChunkedLength) ?? setTarget(map, target, host, options);
+    const error = bodyFraming.read(map, options.allowChunkedLength) ?? setTarget(map, target, host, options);
     if (error !== undefined) return error;
-    if (hosts > 0 && map.authority === "") map.emptyAuthority = true;
+    if (given !== undefined && map.authority === "") map.emptyAuthority = true;
     if (http10 && !options.acceptHttp10) return LOW_VERSION;
     if (map.method === "CONNECT") {
       // What follows the head belongs to the tunnel (RFC 9110 section 9.3.6).
@@ -327,7 +318,14 @@ export class H1ServerCodec implements ServerCodec, ServerStreamOwner, Deferred {
       if (bodyFraming.contentLength > 0) return BODY_DISALLOWED;
       if (bodyFraming.contentLength === 0) map.removeId(CONTENT_LENGTH);
     }
-    return isAuthority(map.authority) ? undefined : INVALID_AUTHORITY;
+    if (map.authority !== this.#lastAuthority) {
+      if (!isAuthority(map.authority)) return INVALID_AUTHORITY;
+      this.#lastAuthority = map.authority;
+    }
+    // Else the target was not a path, or there were several Hosts.
+    const asReceived = host === map.authority && hostEnd - lineEnd === "host: \r\n".length + host.length;
+    if (asReceived && !http10 && startLine.regular && map.path === target) map.keepStart(hostEnd);
+    return undefined;
   }
 
   #beginRequest(map: HeaderMap, length: number): void {

@@ -1,14 +1,13 @@
 import { recase, type HeaderCase } from "../header-case.ts";
 import type { HeaderMap } from "../header-map.ts";
-import type { ByteSink, CodecStream, ResetReason, StreamHandler } from "../stream.ts";
-import type { BodyOwner } from "./body-reader.ts";
+import type { ByteSink, ResetReason } from "../stream.ts";
+import { CHUNKED, FIXED, H1Stream, SILENT, type H1StreamOwner } from "./h1-stream.ts";
 import { hasToken } from "./has-token.ts";
 import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING } from "./ids.ts";
-import { CHUNKED, FIXED, MessageWriter, SILENT } from "./message-writer.ts";
 import { statusLine } from "./reason-phrase.ts";
 
 /** What a stream asks of its codec. */
-export interface ServerStreamOwner {
+export interface ServerStreamOwner extends H1StreamOwner {
   readonly enableTrailers: boolean;
   /** The form of header names; undefined = lower case. */
   readonly headerCase: HeaderCase | undefined;
@@ -16,44 +15,23 @@ export interface ServerStreamOwner {
   closesAfter(stream: H1ServerStream): boolean;
   responseDone(stream: H1ServerStream): void;
   streamReset(stream: H1ServerStream): void;
-  streamResumed(): void;
 }
 
 /** One request and its response on a server connection. */
-export class H1ServerStream implements CodecStream, BodyOwner {
-  handler!: StreamHandler;
-  peerWantsClose = false;
-  /** The client asked by "connection: keep-alive". */
-  peerWantsKeepAlive = false;
-  protocol: "HTTP/1.0" | "HTTP/1.1" = "HTTP/1.1";
-  isHead = false;
-  isConnect = false;
-  /** The request asks for another protocol. */
-  isUpgrade = false;
-  wireBytesReceived = 0;
-  paused = false;
-  /** The stream is over: its calls do nothing. */
-  ended = false;
+export class H1ServerStream extends H1Stream {
   headersSent = false;
   /** The connection closes when the response is out. */
   closeAfter = false;
   readonly #owner: ServerStreamOwner;
-  readonly #sink: ByteSink;
-  readonly #writer: MessageWriter;
 
   constructor(owner: ServerStreamOwner, sink: ByteSink) {
+    super(owner, sink);
     this.#owner = owner;
-    this.#sink = sink;
-    this.#writer = new MessageWriter(sink);
-  }
-
-  get wireBytesSent(): number {
-    return this.#writer.bytesWritten;
   }
 
   interim(status: number, headers: HeaderMap | undefined): void {
     if (this.ended || this.headersSent) return;
-    this.#writer.text(statusLine(status, this.protocol === "HTTP/1.0") + (headers?.toLines() ?? "") + "\r\n");
+    this.writeText(statusLine(status, this.protocol === "HTTP/1.0") + (headers?.toLines() ?? "") + "\r\n");
   }
 
   headers(headers: HeaderMap, end: boolean): void {
@@ -64,7 +42,7 @@ export class H1ServerStream implements CodecStream, BodyOwner {
     if (!end && (this.isUpgrade ? status === 101 : this.isConnect && status >= 200 && status < 300)) {
       // A tunnel: what follows are the other protocol's bytes, to the end of the connection.
       this.closeAfter = true;
-      this.#writer.head(statusLine(status, http10) + this.#written(headers, "") + "\r\n", FIXED, false);
+      this.writeHead(statusLine(status, http10) + this.#written(headers, "\r\n"), FIXED);
       return;
     }
     const bodiless = status < 200 || status === 204;
@@ -84,20 +62,20 @@ export class H1ServerStream implements CodecStream, BodyOwner {
         if (framing === FIXED) framing = CHUNKED;
       }
     }
-    this.#writer.head(statusLine(status, http10) + this.#written(headers, extra) + "\r\n", framing, false);
+    this.writeHead(statusLine(status, http10) + this.#written(headers, extra + "\r\n"), framing);
     if (end) this.#finish();
   }
 
   data(chunk: Buffer, end: boolean): boolean {
     if (this.ended) return true;
-    const open = this.#writer.data(chunk, end);
+    const open = this.writeData(chunk, end);
     if (end) this.#finish();
     return open;
   }
 
   trailers(trailers: HeaderMap): void {
     if (this.ended) return;
-    this.#writer.trailers(trailers, this.#owner.enableTrailers);
+    this.writeTrailers(trailers, this.#owner.enableTrailers);
     this.#finish();
   }
 
@@ -105,28 +83,6 @@ export class H1ServerStream implements CodecStream, BodyOwner {
     if (this.ended) return;
     this.end();
     this.#owner.streamReset(this);
-  }
-
-  pause(): void {
-    if (this.paused || this.ended) return;
-    this.paused = true;
-    this.#sink.pauseReading();
-  }
-
-  resume(): void {
-    if (!this.paused) return;
-    this.paused = false;
-    this.#sink.resumeReading();
-    if (!this.ended) this.#owner.streamResumed();
-  }
-
-  /** Makes all further calls do nothing and gives back what the stream holds. */
-  end(): void {
-    this.ended = true;
-    if (this.paused) {
-      this.paused = false;
-      this.#sink.resumeReading();
-    }
   }
 
   /** All header lines in the form in which they are written. */

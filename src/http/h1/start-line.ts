@@ -1,6 +1,6 @@
 import { latin1 } from "../../base/latin1.ts";
 import type { CodecError } from "../stream.ts";
-import { CR, LF, SPACE, TAB, VALUE } from "./characters.ts";
+import { CR, DEL, LF, SPACE, TAB, VALUE } from "./characters.ts";
 import { CODEC_ERROR, INVALID_CHARACTERS } from "./errors.ts";
 import { INCOMPLETE } from "./field-scanner.ts";
 
@@ -26,8 +26,39 @@ export class StartLine {
   restStart = 0;
   restEnd = 0;
 
+  /** The line is as one would write it: three words, one space between them, CRLF; the second is visible ASCII. */
+  regular = false;
+
   /** Finds the words. Returns an error, INCOMPLETE when the line has no end yet, or undefined. */
   split(bytes: Buffer, start: number, end: number): CodecError | typeof INCOMPLETE | undefined {
+    this.regular = this.#splitRegular(bytes, start, end);
+    return this.regular ? undefined : this.#splitAny(bytes, start, end);
+  }
+
+  /** Takes a line that is as it should be, in one pass; false for any other. */
+  #splitRegular(bytes: Buffer, start: number, end: number): boolean {
+    let q = start;
+    let c = 0;
+    while (q < end && (c = bytes[q]!) > SPACE && c !== DEL) q++;
+    if (q >= end || c !== SPACE || q === start) return false;
+    const secondStart = q + 1;
+    this.firstStart = start;
+    this.firstEnd = q++;
+    while (q < end && (c = bytes[q]!) > SPACE && c < DEL) q++;
+    if (q >= end || c !== SPACE || q === secondStart) return false;
+    const restStart = q + 1;
+    this.secondStart = secondStart;
+    this.secondEnd = q++;
+    while (q < end && (c = bytes[q]!) >= SPACE && c !== DEL) q++;
+    if (q + 1 >= end || c !== CR || bytes[q + 1] !== LF || q === restStart) return false;
+    if (bytes[restStart] === SPACE || bytes[q - 1] === SPACE) return false;
+    this.restStart = restStart;
+    this.restEnd = q;
+    this.end = q + 2;
+    return true;
+  }
+
+  #splitAny(bytes: Buffer, start: number, end: number): CodecError | typeof INCOMPLETE | undefined {
     let q = start;
     let bad = false;
     for (;;) {

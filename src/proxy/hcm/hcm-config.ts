@@ -1,6 +1,8 @@
 import { Cidr, parseIp } from "../../base/cidr.ts";
 import type { H1ServerOptions } from "../../http/h1/options.ts";
 import { DEFAULT_H2_SERVER_OPTIONS, type H2ServerOptions } from "../../http/h2/options.ts";
+import { HeaderLine } from "../../http/header-line.ts";
+import { knownHeaderId } from "../../http/header-name.ts";
 import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { HttpFilterFactory, NetworkFilterContext } from "../api.ts";
@@ -12,6 +14,7 @@ import { compileFilters } from "./filters.ts";
 import { HcmStats } from "./hcm-stats.ts";
 import { compileLocalReplies, type LocalReplies } from "./local-reply-config.ts";
 import type { EscapedSlashes, PathOptions } from "./path-normalization.ts";
+import { PeerHeaderCache } from "./peer-headers.ts";
 import { routeSource, type RouteSource } from "./route-source.ts";
 import { Upgrades } from "./upgrades.ts";
 
@@ -43,10 +46,11 @@ export interface HcmConfig {
   readonly skipXffAppend: boolean;
   readonly appendForwardedPort: boolean;
   readonly via: string;
-  readonly serverName: string;
+  readonly server: HeaderLine;
   readonly serverHeader: "overwrite" | "append-if-absent" | "pass-through";
   readonly scheme: string;
   readonly isInternalAddress: (ip: string) => boolean;
+  readonly peers: PeerHeaderCache;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
   readonly requestIdInResponse: boolean;
@@ -70,12 +74,14 @@ export interface HcmConfig {
 const SERVER_HEADER = ["overwrite", "append-if-absent", "pass-through"] as const;
 const UNDERSCORES = ["allow", "reject", "drop"] as const;
 const ESCAPED_SLASHES: readonly EscapedSlashes[] = ["keep", "keep", "reject", "redirect", "forward"];
+const SERVER = knownHeaderId("server");
 const HOUR = 3_600_000;
 
 /** Refuses with an Error that has Envoy's text. */
 export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFilterContext): HcmConfig {
   const common = hcm.commonHttpProtocolOptions;
   const scope = context.stats.scope(`http.${hcm.statPrefix}.`);
+  const isInternalAddress = internalAddresses(hcm);
   return {
     context,
     stats: new HcmStats(
@@ -96,13 +102,14 @@ export function compileHcmConfig(hcm: HttpConnectionManager, context: NetworkFil
     skipXffAppend: hcm.skipXffAppend,
     appendForwardedPort: hcm.appendXForwardedPort,
     via: hcm.via,
-    serverName: hcm.serverName === "" ? "envoy" : hcm.serverName,
+    server: HeaderLine.of(SERVER, hcm.serverName === "" ? "envoy" : hcm.serverName),
     serverHeader: SERVER_HEADER[hcm.serverHeaderTransformation]!,
     scheme:
       hcm.schemeHeaderTransformation?.transformation.case === "schemeToOverwrite"
         ? hcm.schemeHeaderTransformation.transformation.value
         : "",
-    isInternalAddress: internalAddresses(hcm),
+    isInternalAddress,
+    peers: new PeerHeaderCache(context.localIp, isInternalAddress),
     generateRequestId: hcm.generateRequestId ?? true,
     preserveExternalRequestId: hcm.preserveExternalRequestId,
     requestIdInResponse: hcm.alwaysSetRequestIdInResponse,

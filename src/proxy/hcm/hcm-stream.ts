@@ -11,7 +11,7 @@ import { FilterSlot } from "./filter-slot.ts";
 import type { FilterEntry, HcmConfig } from "./hcm-config.ts";
 import { noteReset } from "./note-reset.ts";
 import type { PipelineOwner } from "./pipeline.ts";
-import { grpcReplyHeaders, isGrpcRequest, localReplyHeaders } from "./local-reply.ts";
+import { composeReply } from "./local-reply.ts";
 import { BAD_CONNECTION, checkRequest, NO_UPGRADE, type Refusal } from "./request-checks.ts";
 import { hasBadNomination, isUpgrade, mutateRequestHeaders } from "./request-headers.ts";
 import { RequestPipeline } from "./request-pipeline.ts";
@@ -422,28 +422,13 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
 
   #respondLocally(reply: LocalReply): void {
     const info = this.info;
-    let { body = "", status } = reply;
-    let contentType = "text/plain";
-    let extra = reply.headers;
-    if (this.#config.localReplies !== undefined) {
-      const rewritten = this.#config.localReplies.rewrite(info);
-      ({ body, status, contentType } = rewritten);
-      extra = [...(extra ?? []), ...rewritten.headers];
-    }
-    const shaped: LocalReply = { ...reply, status, body, headers: extra };
-    const first = this.#filtersCreated ? this.filters.length - 1 : -1;
-    if (info.grpc ?? isGrpcRequest(this.requestHeaders)) {
-      const headers = grpcReplyHeaders(shaped);
-      this.responseHeaders = info.responseHeaders = headers;
-      this.responsePipeline.sendHeaders(first, headers, true);
-      return;
-    }
-    const bytes = body === "" ? undefined : Buffer.from(body, "utf8");
-    const headers = localReplyHeaders(shaped, bytes, contentType);
+    const request = this.requestHeaders;
+    const { headers, body } = composeReply(reply, request, info, this.#config.localReplies);
     this.responseHeaders = info.responseHeaders = headers;
-    const end = bytes === undefined || this.requestHeaders?.method === "HEAD";
+    const end = body === undefined || request?.method === "HEAD";
+    const first = this.#filtersCreated ? this.filters.length - 2 : -1;
     this.responsePipeline.sendHeaders(first, headers, end);
-    if (!end && this.#owner !== undefined) this.responsePipeline.sendData(first, bytes, true);
+    if (!end && this.#owner !== undefined) this.responsePipeline.sendData(first, body, true);
   }
 
   /** Whether an HTTP/1 connection cannot go on after a response with this status. */

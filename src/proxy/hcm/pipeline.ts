@@ -34,7 +34,7 @@ export abstract class Pipeline {
   protected abstract askHeaders(filter: HttpFilter, headers: HeaderMap, end: boolean): Answer;
   protected abstract askData(filter: HttpFilter, chunk: Buffer, end: boolean): Answer;
   protected abstract askTrailers(filter: HttpFilter, trailers: HeaderMap): Answer;
-  /** What comes out behind the last filter. */
+  /** What comes out behind the last gate. */
   protected abstract emitHeaders(headers: HeaderMap, end: boolean): void;
   protected abstract emitData(chunk: Buffer, end: boolean): void;
   protected abstract emitTrailers(trailers: HeaderMap): void;
@@ -46,11 +46,13 @@ export abstract class Pipeline {
   /** Forgets everything; nothing that is still on the stack or waiting goes on. */
   cancel(): void {
     this.#epoch++;
+    if (this.gates.length === 0) return;
     this.#headers = undefined;
     for (let i = 0; i < this.gates.length; i++) this.gates[i]!.reset();
   }
 
   sendHeaders(from: number, headers: HeaderMap, end: boolean): void {
+    if (this.gates.length === 0) return this.emitHeaders(headers, end);
     this.#headers = headers;
     const filters = this.owner.filters;
     const epoch = this.#epoch;
@@ -107,15 +109,11 @@ export abstract class Pipeline {
       if (early || answer === "continue") {
         if (!gate.stopped) continue;
         // Headers were stopped here and the filter has now seen enough.
-        if (!early && !this.hasDataHook(filter)) {
-          if (!this.takes(i)) this.#keep(gate, chunk, end, true);
-          return;
-        }
+        if (!early && !this.hasDataHook(filter)) return this.#keep(gate, chunk, end, true);
         gate.keep(chunk, end, true);
         return this.proceed(i);
       }
       this.#stop(i, gate, answer);
-      if (this.takes(i)) return;
       return this.#keep(gate, chunk, end, true);
     }
     this.emitData(chunk, end);
@@ -220,11 +218,6 @@ export abstract class Pipeline {
       gate.paused = false;
       this.resumeSender();
     }
-  }
-
-  /** Whether the filter at `index` takes data without passing it on. */
-  protected takes(_index: number): boolean {
-    return false;
   }
 
   protected abstract hasDataHook(filter: HttpFilter): boolean;

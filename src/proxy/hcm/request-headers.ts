@@ -1,17 +1,17 @@
-import { isLoopback, parseIp } from "../../base/cidr.ts";
-import { randomUuid } from "../../base/random-uuid.ts";
+import { parseIp } from "../../base/cidr.ts";
+import { RandomUuids } from "../../base/random-uuid.ts";
+import { HeaderLine } from "../../http/header-line.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
+import { HeaderSet } from "../../http/header-set.ts";
 import { hasToken } from "../../http/h1/has-token.ts";
 import type { ConnectionInfo, StreamInfo } from "../stream-info.ts";
 import type { HcmConfig } from "./hcm-config.ts";
+import type { PeerHeaders } from "./peer-headers.ts";
 
 const CONNECTION = knownHeaderId("connection");
 const UPGRADE = knownHeaderId("upgrade");
 const TE = knownHeaderId("te");
-const KEEP_ALIVE = knownHeaderId("keep-alive");
-const PROXY_CONNECTION = knownHeaderId("proxy-connection");
-const TRANSFER_ENCODING = knownHeaderId("transfer-encoding");
 const FORWARDED_FOR = knownHeaderId("x-forwarded-for");
 const FORWARDED_PROTO = knownHeaderId("x-forwarded-proto");
 const FORWARDED_PORT = knownHeaderId("x-forwarded-port");
@@ -20,18 +20,30 @@ const EXTERNAL_ADDRESS = knownHeaderId("x-envoy-external-address");
 const REQUEST_ID = knownHeaderId("x-request-id");
 const VIA = knownHeaderId("via");
 
-/** Trusted only from the edge inwards. */
-const EDGE_ONLY = [
-  "x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
-  "x-envoy-original-path", "x-envoy-original-host",
-].map(knownHeaderId); // prettier-ignore
+const PROTO_HTTP = HeaderLine.of(FORWARDED_PROTO, "http");
+const PROTO_HTTPS = HeaderLine.of(FORWARDED_PROTO, "https");
+const requestIds = new RandomUuids("x-request-id: ", "\r\n");
+
+/** Hop-by-hop headers besides Connection, TE and, as long as the request asks for one, Upgrade; and what only we may say. */
+const NOT_FORWARDED = new HeaderSet([
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "x-envoy-internal",
+]);
 /** Removed from every request that is not internal. */
 const INTERNAL_ONLY = [
   "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries",
   "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
   "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-expected-rq-timeout-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
   "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout",
-].map(knownHeaderId); // prettier-ignore
+]; // prettier-ignore
+const NOT_FROM_OUTSIDE = new HeaderSet(INTERNAL_ONLY);
+/** Some are trusted from the edge inwards. */
+const NOT_AT_EDGE = new HeaderSet([
+  ...INTERNAL_ONLY, "x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
+  "x-envoy-original-path", "x-envoy-original-host",
+]); // prettier-ignore
 
 /**
  * Makes a client's request one that filters and the upstream can trust: hop-by-hop headers, X-Forwarded-*, x-envoy-*,
@@ -44,8 +56,8 @@ export function mutateRequestHeaders(
   config: HcmConfig,
   upgrade: boolean,
 ): void {
+  const peer = config.peers.of(connection.remoteIp);
   removeHopByHop(headers, upgrade);
-  headers.removeId(ENVOY_INTERNAL);
 
   const client = clientAddress(headers, connection, config);
   if (client.ip === "") {
@@ -55,8 +67,8 @@ export function mutateRequestHeaders(
     info.downstreamRemoteIp = client.ip;
     info.downstreamRemoteAddress = client.ip.includes(":") ? `[${client.ip}]:0` : client.ip + ":0";
   }
-  if (config.useRemoteAddress) setForwarded(headers, connection, config);
-  if (!headers.hasId(FORWARDED_PROTO)) headers.addId(FORWARDED_PROTO, connection.tls ? "https" : "http");
+  if (config.useRemoteAddress) setForwarded(headers, connection, peer, config);
+  if (!headers.hasId(FORWARDED_PROTO)) headers.setLine(connection.tls ? PROTO_HTTPS : PROTO_HTTP);
   if (config.via !== "") headers.appendId(VIA, config.via, ", ");
   if (config.scheme !== "") headers.setId(FORWARDED_PROTO, config.scheme);
   headers.scheme =
@@ -66,11 +78,16 @@ export function mutateRequestHeaders(
         ? headers.scheme
         : schemeOf(headers.getId(FORWARDED_PROTO)!, connection);
 
-  const internal = client.trusted && config.isInternalAddress(info.downstreamRemoteIp);
+  const direct = client.ip === "";
+  const internal =
+    client.trusted && (direct ? peer.isInternal : config.isInternalAddress(info.downstreamRemoteIp));
   const edge = !internal && config.useRemoteAddress;
   if (internal) headers.addId(ENVOY_INTERNAL, "true");
-  else cleanExternal(headers, edge);
-  if (edge && info.downstreamRemoteIp !== "") headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
+  else headers.removeSet(edge ? NOT_AT_EDGE : NOT_FROM_OUTSIDE);
+  if (edge && info.downstreamRemoteIp !== "") {
+    if (direct) headers.setLine(peer.externalAddress);
+    else headers.setId(EXTERNAL_ADDRESS, info.downstreamRemoteIp);
+  }
   if (config.generateRequestId) setRequestId(headers, edge, config.preserveExternalRequestId);
   config.clientCertHeader(headers, connection);
 }
@@ -85,7 +102,7 @@ export function isUpgrade(headers: HeaderMap): boolean {
 /** Whether Connection names a header that may not be removed this way. */
 export function hasBadNomination(headers: HeaderMap): boolean {
   const connection = headers.getId(CONNECTION);
-  if (connection === undefined) return false;
+  if (connection === undefined || connection === "keep-alive" || connection === "close") return false;
   return connection
     .toLowerCase()
     .split(",")
@@ -107,15 +124,13 @@ function removeHopByHop(headers: HeaderMap, upgrade: boolean): void {
       }
     }
   }
-  if (!upgrade) headers.removeId(UPGRADE);
+  if (!upgrade && headers.hasId(UPGRADE)) headers.removeId(UPGRADE);
   const te = headers.getId(TE);
   if (te !== undefined) {
     if (hasToken(te, "trailers")) headers.setId(TE, "trailers");
     else headers.removeId(TE);
   }
-  headers.removeId(KEEP_ALIVE);
-  headers.removeId(PROXY_CONNECTION);
-  headers.removeId(TRANSFER_ENCODING);
+  headers.removeSet(NOT_FORWARDED);
 }
 
 interface ClientAddress {
@@ -155,16 +170,20 @@ function addressFromRight(forwarded: string, skip: number): { ip: string; only: 
   return parseIp(ip) === undefined ? undefined : { ip, only: start < 0 && skip === 0 };
 }
 
-function setForwarded(headers: HeaderMap, connection: ConnectionInfo, config: HcmConfig): void {
+function setForwarded(
+  headers: HeaderMap,
+  connection: ConnectionInfo,
+  peer: PeerHeaders,
+  config: HcmConfig,
+): void {
   // A client of a pipe has no address to pass on.
   if (!config.skipXffAppend && connection.remoteIp !== "") {
-    const peer = connection.remoteIp;
-    const own = isLoopback(peer) ? config.context.localIp : peer;
-    if (headers.getId(FORWARDED_FOR) === "") headers.setId(FORWARDED_FOR, own);
-    else headers.appendId(FORWARDED_FOR, own);
+    const before = headers.getId(FORWARDED_FOR);
+    if (before === undefined || before === "") headers.setLine(peer.forwardedFor);
+    else headers.appendId(FORWARDED_FOR, peer.ownAddress);
   }
   if (config.xffTrustedHops === 0 || !headers.hasId(FORWARDED_PROTO))
-    headers.setId(FORWARDED_PROTO, connection.tls ? "https" : "http");
+    headers.setLine(connection.tls ? PROTO_HTTPS : PROTO_HTTP);
   if (config.appendForwardedPort && (config.xffTrustedHops === 0 || !headers.hasId(FORWARDED_PORT)))
     headers.setId(FORWARDED_PORT, String(connection.localPort));
 }
@@ -178,13 +197,8 @@ function isHttpScheme(text: string): boolean {
   return text === "http" || text === "https";
 }
 
-function cleanExternal(headers: HeaderMap, edge: boolean): void {
-  if (edge) for (let i = 0; i < EDGE_ONLY.length; i++) headers.removeId(EDGE_ONLY[i]!);
-  for (let i = 0; i < INTERNAL_ONLY.length; i++) headers.removeId(INTERNAL_ONLY[i]!);
-}
-
 function setRequestId(headers: HeaderMap, edge: boolean, preserve: boolean): void {
   const present = headers.hasId(REQUEST_ID);
   if (present && (!edge || preserve)) return;
-  headers.setId(REQUEST_ID, randomUuid());
+  headers.setLine(new HeaderLine(REQUEST_ID, requestIds.next()));
 }

@@ -3,15 +3,15 @@ import type { HttpFilter, Verdict } from "../api.ts";
 import type { HcmStream } from "./hcm-stream.ts";
 import { Pipeline } from "./pipeline.ts";
 
-/** Requests: from the first filter to the terminal one, which takes everything. */
+/** Requests: from the first filter to the terminal one, which takes everything at once. */
 export class RequestPipeline extends Pipeline {
   readonly #stream: HcmStream;
-  readonly #last: number;
+  readonly #terminal: number;
 
   constructor(stream: HcmStream, count: number) {
-    super(stream, count, 1);
+    super(stream, count - 1, 1);
     this.#stream = stream;
-    this.#last = count - 1;
+    this.#terminal = count - 1;
   }
 
   protected override askHeaders(
@@ -38,20 +38,28 @@ export class RequestPipeline extends Pipeline {
     return filter.onRequestTrailers !== undefined;
   }
 
-  protected override takes(index: number): boolean {
-    return index === this.#last;
+  protected override emitHeaders(headers: HeaderMap, end: boolean): void {
+    try {
+      void this.#stream.filters[this.#terminal]?.onRequestHeaders?.(headers, end);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
-  protected override emitHeaders(): void {
-    // The terminal filter took them.
+  protected override emitData(chunk: Buffer, end: boolean): void {
+    try {
+      void this.#stream.filters[this.#terminal]?.onRequestData?.(chunk, end);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
-  protected override emitData(): void {
-    // The terminal filter took it.
-  }
-
-  protected override emitTrailers(): void {
-    // The terminal filter took them.
+  protected override emitTrailers(trailers: HeaderMap): void {
+    try {
+      void this.#stream.filters[this.#terminal]?.onRequestTrailers?.(trailers);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   protected override pauseSender(): void {
@@ -64,5 +72,9 @@ export class RequestPipeline extends Pipeline {
 
   protected override overflow(): void {
     this.#stream.requestTooLarge();
+  }
+
+  #failed(error: unknown): void {
+    if (this.#stream.active) this.#stream.onFilterError(this.#terminal, error);
   }
 }

@@ -1,18 +1,25 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
+import { HeaderSet } from "../../http/header-set.ts";
 import type { HcmConfig } from "./hcm-config.ts";
 import { isUpgrade } from "./request-headers.ts";
-import { httpDate } from "./http-date.ts";
+import { dateLine } from "./date-line.ts";
 
 const CONNECTION = knownHeaderId("connection");
-const KEEP_ALIVE = knownHeaderId("keep-alive");
-const PROXY_CONNECTION = knownHeaderId("proxy-connection");
-const TRANSFER_ENCODING = knownHeaderId("transfer-encoding");
-const UPGRADE = knownHeaderId("upgrade");
 const DATE = knownHeaderId("date");
 const SERVER = knownHeaderId("server");
 const VIA = knownHeaderId("via");
 const REQUEST_ID = knownHeaderId("x-request-id");
+
+const HOP_BY_HOP = new HeaderSet([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** A response that changes the protocol says so in Connection and Upgrade. */
+const HOP_BY_HOP_OF_SWITCH = new HeaderSet(["keep-alive", "proxy-connection", "transfer-encoding"]);
 
 /** What a response gets on its way out: no hop-by-hop headers, date, server, via, x-request-id. */
 export function mutateResponseHeaders(
@@ -22,15 +29,11 @@ export function mutateResponseHeaders(
   wall: number,
 ): void {
   const switches = headers.status === 101 && request !== undefined && isUpgrade(request);
-  if (!switches) headers.removeId(CONNECTION);
-  headers.removeId(KEEP_ALIVE);
-  headers.removeId(PROXY_CONNECTION);
-  headers.removeId(TRANSFER_ENCODING);
-  if (!switches) headers.removeId(UPGRADE);
-  if (!headers.hasId(DATE)) headers.addId(DATE, httpDate(wall));
-  if (config.serverHeader === "overwrite") headers.setId(SERVER, config.serverName);
+  headers.removeSet(switches ? HOP_BY_HOP_OF_SWITCH : HOP_BY_HOP);
+  if (!headers.hasId(DATE)) headers.setLine(dateLine(wall));
+  if (config.serverHeader === "overwrite") headers.setLine(config.server);
   else if (config.serverHeader === "append-if-absent" && !headers.hasId(SERVER))
-    headers.addId(SERVER, config.serverName);
+    headers.setLine(config.server);
   if (config.requestIdInResponse && request !== undefined) {
     const id = request.getId(REQUEST_ID);
     if (id !== undefined) headers.setId(REQUEST_ID, id);

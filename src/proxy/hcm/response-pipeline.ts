@@ -8,7 +8,8 @@ export class ResponsePipeline extends Pipeline {
   readonly #stream: HcmStream;
 
   constructor(stream: HcmStream, count: number) {
-    super(stream, count, -1);
+    // The terminal filter responds, and so has no part in what becomes of responses.
+    super(stream, count - 1, -1);
     this.#stream = stream;
   }
 

@@ -1,4 +1,5 @@
 import type { HeaderMap } from "../../http/header-map.ts";
+import { NumberLines } from "../../http/number-lines.ts";
 import { knownHeaderId, type HeaderId } from "../../http/header-name.ts";
 import { formatGrpcTimeout } from "../../grpc/timeout.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
@@ -32,17 +33,8 @@ export class RequestTimeouts {
   announce(headers: HeaderMap, elapsed: number, suppress: boolean): void {
     const ms = this.expected(elapsed);
     if (ms <= 0) return;
-    if (!suppress) this.#announceMs(headers, ms);
+    if (!suppress) headers.setLine(expectedLines.of(Math.floor(ms)));
     if (this.grpc) headers.setId(GRPC_TIMEOUT, formatGrpcTimeout(ms));
-  }
-
-  #announceMs(headers: HeaderMap, ms: number): void {
-    // Almost every request carries its route's timeout: its text is kept.
-    if (ms !== lastMs) {
-      lastMs = ms;
-      lastText = String(Math.floor(ms));
-    }
-    headers.setId(EXPECTED, lastText);
   }
 
   /** What is announced; 0 = nothing. */
@@ -53,8 +45,7 @@ export class RequestTimeouts {
   }
 }
 
-let lastMs = 0;
-let lastText = "0";
+const expectedLines = new NumberLines(EXPECTED);
 const DIGITS = /^\d{1,15}$/;
 
 /** The number in a header, or -1. A header that is no number stays unless it is always taken away. */

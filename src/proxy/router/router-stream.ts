@@ -1,5 +1,6 @@
 import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
+import { NumberLines } from "../../http/number-lines.ts";
 import type { ResetReason } from "../../http/stream.ts";
 import {
   ResponseFlag,
@@ -15,6 +16,7 @@ import {
 import { clusterHandles, type ClusterHandles } from "./cluster-handles.ts";
 import { directReply } from "./direct-reply.ts";
 import type { ForwardAction } from "./forward-action.ts";
+import { FlowControl } from "./flow-control.ts";
 import { KeptBody } from "./kept-body.ts";
 import { OVERLOADED, refuse } from "./refuse.ts";
 import { prepareRequest } from "./prepare-request.ts";
@@ -30,7 +32,7 @@ import { AttemptTimer, UpstreamAttempt, type AttemptOwner } from "./upstream-att
 
 const INTERNAL = knownHeaderId("x-envoy-internal");
 const ATTEMPT_COUNT = knownHeaderId("x-envoy-attempt-count");
-const SERVICE_TIME = knownHeaderId("x-envoy-upstream-service-time");
+const serviceTimes = new NumberLines(knownHeaderId("x-envoy-upstream-service-time"));
 
 const GLOBAL_TIMEOUT = 1;
 const RETRY = 2;
@@ -52,6 +54,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   readonly #retry: RetryState;
   readonly #timeouts = new RequestTimeouts();
   readonly #body = new KeptBody();
+  readonly #flow = new FlowControl();
   readonly #globalTimer: Timer = new Timer(this, GLOBAL_TIMEOUT);
   readonly #retryTimer: Timer = new Timer(this, RETRY);
   readonly #modifyReply = (headers: HeaderMap): void => this.#finishReply(headers);
@@ -68,13 +71,13 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   #awaitsTunnel = false;
   /** All of the request has come. */
   #requestEnded = false;
+  /** The global timeout runs; its timer may be armed without that. */
+  #timed = false;
   /** When it had, by the thread's clock; 0 = not yet. */
   #completeTime = 0;
   #responding = false;
   /** Answered or given up: what still comes is dropped. */
   #done = false;
-  #requestPaused = false;
-  #responsePaused = false;
   #serial = 0;
 
   constructor(config: RouterConfig) {
@@ -143,7 +146,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const limit = this.#bufferLimit();
     if (this.#awaitsTunnel) {
       body.add(chunk);
-      if (body.bytes > limit) this.#pauseRequest();
+      if (body.bytes > limit) this.#flow.pauseRequest(this.#stream, this.#handles!);
       return "stop";
     }
     if (this.#retry.enabled) {
@@ -152,10 +155,10 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       } else body.add(chunk);
     }
     if (attempt.ready) {
-      if (!attempt.data(chunk, end) && !end) this.#pauseRequest();
+      if (!attempt.data(chunk, end) && !end) this.#flow.pauseRequest(this.#stream, this.#handles!);
     } else {
       if (!this.#retry.enabled) body.add(chunk);
-      if (body.bytes > limit && !end) this.#pauseRequest();
+      if (body.bytes > limit && !end) this.#flow.pauseRequest(this.#stream, this.#handles!);
     }
     if (end) this.#requestComplete();
     return "stop";
@@ -170,10 +173,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   }
 
   onResponseDrain(): void {
-    if (!this.#responsePaused) return;
-    this.#responsePaused = false;
-    this.#handles!.resumedReading.inc();
-    this.#attempt.resume();
+    this.#flow.resumeResponse(this.#attempt, this.#handles!);
   }
 
   onDestroy(): void {
@@ -185,7 +185,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.tried = NO_HOSTS;
     this.maxReselections = this.#attempts = this.#completeTime = 0;
     this.#route = this.#action = this.#handles = undefined;
-    this.#requestEnded = this.#responding = this.#done = this.#requestPaused = this.#responsePaused = false;
+    this.#requestEnded = this.#responding = this.#done = false;
+    this.#flow.reset();
     this.#awaitsTunnel = false;
     this.#config.recycle(this);
   }
@@ -215,8 +216,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       info.lastUpstreamByteSent = info.firstUpstreamByteSent;
       attempt.armPerTry(this.#timeouts.perTry);
     }
-    if (blocked && !ended) this.#pauseRequest();
-    else this.#resumeRequest();
+    if (blocked && !ended) this.#flow.pauseRequest(this.#stream, this.#handles!);
+    else this.#flow.resumeRequest(this.#stream);
   }
 
   onAttemptInterim(status: number, headers: HeaderMap): void {
@@ -244,7 +245,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.#retry.disable();
     this.#body.clearBody();
     if (this.#completeTime !== 0 && !this.#config.suppressEnvoyHeaders)
-      headers.setId(SERVICE_TIME, String(Math.floor(now - this.#completeTime)));
+      headers.setLine(serviceTimes.of(Math.floor(now - this.#completeTime)));
     if (this.#config.dynamicStats) this.#handles!.countUpstream(headers, this.#isInternal);
     info.responseCode = status;
     info.responseHeaders = headers;
@@ -262,10 +263,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       return;
     }
     const serial = this.#serial;
-    if (this.#stream.respondData(chunk, false) || serial !== this.#serial || this.#responsePaused) return;
-    this.#responsePaused = true;
-    this.#handles!.pausedReading.inc();
-    this.#attempt.pause();
+    if (this.#stream.respondData(chunk, false) || serial !== this.#serial) return;
+    this.#flow.pauseResponse(this.#attempt, this.#handles!);
   }
 
   onAttemptTrailers(trailers: HeaderMap): void {
@@ -292,7 +291,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
 
   onAttemptDrain(): void {
     this.#handles!.drained.inc();
-    this.#resumeRequest();
+    this.#flow.resumeRequest(this.#stream);
   }
 
   onAttemptTimer(kind: number): void {
@@ -323,6 +322,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       this.#retryNow();
       return;
     }
+    if (!this.#timed) return;
     const attempt = this.#attempt;
     this.#handles!.timeout.inc();
     if (attempt.active) {
@@ -371,7 +371,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
 
   #armGlobalTimer(): void {
     const { global } = this.#timeouts;
-    if (global > 0) this.#config.context.wheel.arm(this.#globalTimer, global);
+    this.#timed = global > 0;
+    if (this.#timed) this.#config.context.wheel.arm(this.#globalTimer, global);
   }
 
   /** The answer to CONNECT or an upgrade. Returns whether nothing but its head is passed on. */
@@ -379,9 +380,9 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const answer = tunnelAnswer(this.#stream.requestHeaders, headers);
     if (answer !== "open") return answer === "failed";
     this.#awaitsTunnel = false;
-    this.#config.context.wheel.disarm(this.#globalTimer);
-    if (sendBody(this.#attempt, this.#body, false)) this.#resumeRequest();
-    else this.#pauseRequest();
+    this.#timed = false;
+    if (sendBody(this.#attempt, this.#body, false)) this.#flow.resumeRequest(this.#stream);
+    else this.#flow.pauseRequest(this.#stream, this.#handles!);
     return false;
   }
 
@@ -430,19 +431,6 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     );
   }
 
-  #pauseRequest(): void {
-    if (this.#requestPaused) return;
-    this.#requestPaused = true;
-    this.#handles!.backedUp.inc();
-    this.#stream.pauseRequest();
-  }
-
-  #resumeRequest(): void {
-    if (!this.#requestPaused) return;
-    this.#requestPaused = false;
-    this.#stream.resumeRequest();
-  }
-
   /** The response is complete. */
   #complete(now: number): void {
     const { info } = this.#stream;
@@ -458,7 +446,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
 
   #cleanUp(): void {
     const { wheel } = this.#config.context;
-    wheel.disarm(this.#globalTimer);
+    // It stays armed for the next request, which moves its deadline: cheaper than taking it off the wheel each time.
+    this.#timed = false;
     wheel.disarm(this.#retryTimer);
     this.#retry.release();
   }
