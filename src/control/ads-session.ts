@@ -1,6 +1,7 @@
 import type { DiscoveryRequest } from "./discovery-request.ts";
 import type { DiscoveryProtocol } from "./discovery-response.ts";
 import { Quarantine, type Rejection } from "./quarantine.ts";
+import type { Resource } from "./resource.ts";
 import type { ResourceChanges } from "./resource-changes.ts";
 import { ResourceSet } from "./resource-set.ts";
 import {
@@ -26,6 +27,18 @@ export interface TypeStatus {
   readonly state: "synced" | "pending" | "nacked";
   /** Resources that are withheld from the node because it rejected them. */
   readonly withheld: readonly Rejection[];
+}
+
+/** How one node stands with one resource. Versions are "" where there is none. */
+export interface ResourceStanding {
+  /** Whether the node asks for it on this stream. */
+  readonly wanted: boolean;
+  /** What the node is to have. */
+  readonly resource: Resource | undefined;
+  readonly sent: string;
+  readonly accepted: string;
+  /** Why a newer version is withheld from the node: it rejected it. "" when it did not. */
+  readonly rejected: string;
 }
 
 /** What a session tells its owner. */
@@ -87,6 +100,23 @@ export class AdsSession {
       state: subscription.state,
       withheld: quarantine.rejections,
     }));
+  }
+
+  standing(type: ResourceTypeName, name: string): ResourceStanding {
+    const state = this.#types.get(type);
+    const interest = state?.subscription.interest;
+    return {
+      wanted: interest !== undefined && (interest.wildcard || interest.names.has(name)),
+      resource: this.#snapshot?.sets.get(type)?.get(name),
+      sent: state?.subscription.sent?.get(name)?.version ?? "",
+      accepted: state?.subscription.held?.get(name)?.version ?? "",
+      rejected: state?.quarantine.rejections.find((each) => each.name === name)?.reason ?? "",
+    };
+  }
+
+  /** Names of the resources of a type that the node is to have. */
+  names(type: ResourceTypeName): string[] {
+    return (this.#snapshot?.sets.get(type)?.resources ?? []).map(({ name }) => name);
   }
 
   /** Takes a request of a type that is served. */

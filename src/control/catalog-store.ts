@@ -25,6 +25,17 @@ export interface SourceReport extends SourceHealth {
   readonly holds: readonly Hold[];
 }
 
+/** What one source says of one service, and what becomes of it. */
+export interface SourceTrace {
+  readonly source: string;
+  readonly rule: MergeRule;
+  /** As the source says it; undefined when it does not name the service. */
+  readonly reported: readonly Endpoint[] | undefined;
+  /** As it is believed; undefined when the service is not known by this source. */
+  readonly believed: readonly Endpoint[] | undefined;
+  readonly hold: Hold | undefined;
+}
+
 /** What a catalog looks like on disk. */
 export type SavedCatalog = Readonly<Record<string, Readonly<Record<string, readonly Endpoint[]>>>>;
 
@@ -76,6 +87,28 @@ export class CatalogStore {
       endpoints: [...state.services.values()].reduce((sum, list) => sum + list.length, 0),
       holds: state.holds,
     }));
+  }
+
+  /** What each source says of a service. */
+  trace(service: string): SourceTrace[] {
+    return this.#states.map((state) => ({
+      source: state.name,
+      rule: this.#rules.get(state.name)!,
+      reported: state.reported(service),
+      believed: state.services.get(service),
+      hold: state.hold(service),
+    }));
+  }
+
+  /** Every service that any source names, also those that proxies are not told of. */
+  get knownServices(): string[] {
+    return [...new Set(this.#states.flatMap(({ services }) => [...services.keys()]))].sort();
+  }
+
+  /** Why proxies are not told of a service; undefined when they are, or when no source knows it. */
+  refusal(service: string): string | undefined {
+    const spellings = this.#spellings.get(service.toLowerCase());
+    return spellings?.has(service) === true ? nameProblem(service, spellings) : undefined;
   }
 
   apply(source: string, reading: Reading, now: number): void {

@@ -2,9 +2,12 @@ import { Hono } from "hono";
 import type { AdsServer } from "./ads-server.ts";
 import type { CatalogStore } from "./catalog-store.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
+import { explain } from "./explain/explain.ts";
 import { endpointAddress } from "./model.ts";
+import type { MeshPolicy } from "./policy/mesh-policy.ts";
 import { restDiscovery } from "./rest-discovery.ts";
 import type { SnapshotBuilder } from "./snapshot.ts";
+import type { SourceNotes } from "./source-notes.ts";
 import type { WeftLimits } from "./views/weft-limits.ts";
 
 export interface ControlApiParts {
@@ -14,6 +17,10 @@ export interface ControlApiParts {
   readonly snapshots: SnapshotBuilder;
   readonly ready: () => boolean;
   readonly weft?: WeftLimits;
+  /** What sources left out, by source. */
+  readonly notes: ReadonlyMap<string, SourceNotes>;
+  /** The policy in force. */
+  readonly policy: () => MeshPolicy;
   /** Policy, revisions and deployments. */
   readonly configuration: Hono;
 }
@@ -64,6 +71,13 @@ export function controlApi(parts: ControlApiParts): Hono {
       endpoints: endpoints.map((endpoint) => ({ address: endpointAddress(endpoint), ...endpoint })),
     }));
     return context.json({ services });
+  });
+  api.get("/v1/explain", (context) => {
+    const what = context.req.query("what") ?? "";
+    if (what === "") return context.json({ error: "give what=SERVICE, IP:PORT or the name of a pod" }, 400);
+    const { notes } = parts;
+    const { sessions } = ads;
+    return context.json(explain(what, { catalog, sessions, policy: parts.policy(), notes, now: Date.now() }));
   });
   api.delete("/v1/holds/:service", (context) => {
     const service = context.req.param("service");

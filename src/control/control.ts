@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "@hono/node-server";
 import { AdsServer } from "./ads-server.ts";
 import { CatalogStore } from "./catalog-store.ts";
 import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
+import { followSource } from "./follow-source.ts";
 import type { HoldOptions } from "./hold.ts";
 import { LastGoodKeeper, loadLastGood } from "./last-good.ts";
 import { policyWithoutFile, type MeshPolicy } from "./policy/mesh-policy.ts";
@@ -19,7 +19,7 @@ import type { RevisionStore } from "./store/revision-store.ts";
 import { SqliteRevisionStore } from "./store/sqlite-revision-store.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
-import type { OptionValues } from "./source-options.ts";
+import { SourceNotes } from "./source-notes.ts";
 import { sources as shippedSources } from "./sources/index.ts";
 import { XdsCredentials, type XdsCredentialFiles } from "./xds-credentials.ts";
 import { WeftLimits } from "./views/weft-limits.ts";
@@ -72,7 +72,6 @@ export interface ControlPlane {
 /** Changes that come within this time reach the nodes together. */
 const PUSH_DELAY_MS = 20;
 const HOLD_CHECK_MS = 1000;
-const SOURCE_RESTART_MS = 5000;
 const LINGER_MS = 30_000;
 /** So that proxies spread over control planes that come later. */
 const MAX_CONNECTION_AGE_MS = 30 * 60_000;
@@ -152,7 +151,10 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     clock: systemClock,
     log,
   });
+  const notes = new Map(names.map((name) => [name, new SourceNotes()]));
   const api = controlApi({
+    notes,
+    policy: () => configuration.policy,
     catalog,
     ads,
     metrics,
@@ -177,7 +179,12 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     throw error;
   }
   const running = parsed.map(({ source, options: given }, i) =>
-    followSource(source, given, names[i]!, catalog, { log, signal: stopping.signal }),
+    followSource(source, given, names[i]!, {
+      catalog,
+      notes: notes.get(names[i]!)!,
+      log,
+      signal: stopping.signal,
+    }),
   );
   running.push(configuration.follow(stopping.signal), credentials.follow(ads.grpc, log, stopping.signal));
   if (mesh !== undefined) {
@@ -220,30 +227,6 @@ async function listenHttp(
       if ("closeAllConnections" in server) server.closeAllConnections();
     },
   };
-}
-
-/** Feeds the catalog from one source until the signal says stop. */
-async function followSource(
-  source: DiscoverySourceDef,
-  options: OptionValues,
-  name: string,
-  catalog: CatalogStore,
-  { log, signal }: { log: SourceLog; signal: AbortSignal },
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      for await (const reading of source.watch(options, { signal, log })) {
-        if (signal.aborted) return;
-        catalog.apply(name, reading, Date.now());
-      }
-    } catch (error) {
-      // A fault in one source must not end the others, nor what nodes are served.
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      log.warn(`source ${name} failed and is started again: ${text}`);
-      catalog.apply(name, { kind: "error", error: String(error) }, Date.now());
-    }
-    await sleep(SOURCE_RESTART_MS, undefined, { signal }).catch(() => {});
-  }
 }
 
 async function restore(file: string, catalog: CatalogStore, log: SourceLog): Promise<boolean> {

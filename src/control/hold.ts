@@ -74,6 +74,16 @@ export class SourceState {
     return this.#services;
   }
 
+  /** What the source itself says of a service, believed or not; undefined when it says nothing. */
+  reported(service: string): readonly Endpoint[] | undefined {
+    const open = this.#holds.get(service);
+    return open === undefined ? this.#services.get(service) : open.pending?.endpoints;
+  }
+
+  hold(service: string): Hold | undefined {
+    return this.#holds.get(service)?.hold;
+  }
+
   get holds(): Hold[] {
     return Array.from(this.#holds.values(), ({ hold }) => hold);
   }

@@ -8,6 +8,8 @@ export interface SourceContext {
   /** Ends the watch. */
   readonly signal: AbortSignal;
   readonly log: SourceLog;
+  /** Tells why something that the place knows of is no endpoint, without logging it; undefined takes it back. */
+  readonly note?: (subject: string, reason: string | undefined) => void;
   /** First pause after a failure, in milliseconds; later ones are longer. */
   readonly retryMs?: number;
 }

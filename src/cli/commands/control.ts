@@ -1,6 +1,7 @@
 import { collect, onTermination, parsePort, UsageError, type CliCommand } from "../command.ts";
 import { askControl, callControl } from "../control/ask-control.ts";
 import { defineDeploymentCommands } from "../control/deployment-commands.ts";
+import { defineExplainCommand } from "../control/explain-command.ts";
 import { defineHistoryCommands } from "../control/history-commands.ts";
 import { definePolicyCommands } from "../control/policy-commands.ts";
 import type { SourceLog } from "../../control/source.ts";
@@ -119,6 +120,7 @@ export const controlCommand: CliCommand = {
       .description("believe the sources about a service whose endpoints are held")
       .option(...api)
       .action(release);
+    defineExplainCommand(control, DEFAULT_API);
     definePolicyCommands(control, DEFAULT_API);
     defineDeploymentCommands(control, DEFAULT_API);
     defineHistoryCommands(control, DEFAULT_API);

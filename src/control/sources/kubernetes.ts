@@ -4,7 +4,7 @@ import { follow, pause } from "./shared/follow.ts";
 import { bearer, HttpClient } from "../../base/http-client.ts";
 import { tlsOptions } from "./shared/tls-options.ts";
 import { kubeTarget } from "./shared/kube-config.ts";
-import { KubeMirror } from "./shared/kube-mirror.ts";
+import { KubeMirror, type KubeParse } from "./shared/kube-mirror.ts";
 import { readPod } from "./shared/kube-pods.ts";
 import { readSlice, SERVICE_LABEL } from "./shared/kube-slices.ts";
 import { KubeWatch } from "./shared/kube-watch.ts";
@@ -60,9 +60,9 @@ export const kubernetesSource = defineSource({
     const warn = warnOnce(context.log);
     const pods = options.mode === "pods";
     const name = options.name || (options.namespaces.length === 1 ? "{service}" : "{service}.{namespace}");
-    const parse = pods
-      ? (object: unknown) => readPod(object, options)
-      : (object: unknown) => readSlice(object, { ...options, name });
+    const parse: KubeParse = pods
+      ? (object, note) => readPod(object, options, note)
+      : (object, note) => readSlice(object, { ...options, name }, note);
     const selector = [pods ? options.cluster_label : SERVICE_LABEL, options.selector]
       .filter((each) => each !== "")
       .join(",");
@@ -72,7 +72,7 @@ export const kubernetesSource = defineSource({
     parts.expect(namespaces.map(labelOf));
     // These outlive a failure, so that the watch resumes.
     const watches = namespaces.map((namespace) => {
-      const mirror = new KubeMirror(parse, warn);
+      const mirror = new KubeMirror(parse, warn, context.note);
       const group = pods ? "/api/v1" : "/apis/discovery.k8s.io/v1";
       const within = namespace === "" ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
       const path = `${group}${within}/${pods ? "pods" : "endpointslices"}`;

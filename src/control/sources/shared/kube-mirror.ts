@@ -6,6 +6,12 @@ import { ServiceMap } from "./service-map.ts";
 /** What one object says of services; a service without endpoints is stated to have none here. */
 export type KubeContent = readonly { readonly service: string; readonly endpoints: readonly Endpoint[] }[];
 
+/** Reads an object; tells why it has no endpoints. Throws an Error when it makes no sense. */
+export type KubeParse = (object: unknown, note: (reason: string | undefined) => void) => KubeContent;
+
+/** Told why an object, `namespace/name`, has no endpoints; undefined when it has some again or is gone. */
+export type KubeNote = (subject: string, reason: string | undefined) => void;
+
 const identity = z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string() }) });
 
 interface Entry {
@@ -19,18 +25,19 @@ interface Entry {
  * that nobody knows, until the watch says more of the service.
  */
 export class KubeMirror {
-  readonly #parse: (object: unknown) => KubeContent;
+  readonly #parse: KubeParse;
   readonly #warn: (message: string) => void;
+  readonly #note: KubeNote;
   readonly #entries = new Map<string, Entry>();
   readonly #doubted = new Set<string>();
   #listed = false;
   /** Services whose last object was deleted. */
   readonly deleted = new Set<string>();
 
-  /** `parse` throws an Error for an object that makes no sense. */
-  constructor(parse: (object: unknown) => KubeContent, warn: (message: string) => void) {
+  constructor(parse: KubeParse, warn: (message: string) => void, note: KubeNote = () => {}) {
     this.#parse = parse;
     this.#warn = warn;
+    this.#note = note;
   }
 
   replace(objects: readonly unknown[]): void {
@@ -39,6 +46,7 @@ export class KubeMirror {
     for (const object of objects) this.#put(object, before);
     for (const [key, entry] of before) {
       if (this.#entries.has(key)) continue;
+      this.#note(key, undefined);
       for (const { service } of entry.content) this.#doubted.add(service);
     }
     if (!this.#listed)
@@ -57,6 +65,7 @@ export class KubeMirror {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
+    this.#note(key, undefined);
     const left = new Set(
       [...this.#entries.values()].flatMap(({ content }) => content.map(({ service }) => service)),
     );
@@ -83,12 +92,13 @@ export class KubeMirror {
     const known = before.get(key);
     let entry: Entry;
     try {
-      entry = { content: this.#parse(object), bad: false };
+      entry = { content: this.#parse(object, (reason) => this.#note(key, reason)), bad: false };
       // What an object no longer names (a label was changed) is stated to be gone from there.
       const left = new Set(entry.content.map(({ service }) => service));
       for (const { service } of known?.content ?? []) if (!left.has(service)) this.#gone(service, key);
     } catch (error) {
       this.#warn(`leaving out ${key}: ${(error as Error).message}`);
+      this.#note(key, (error as Error).message);
       entry = { content: known?.content ?? [], bad: true };
     }
     this.#entries.set(key, entry);

@@ -50,7 +50,11 @@ const podSchema = z.object({
  * name. A pod of which not all containers are ready is unhealthy rather than left out; one that is being deleted drains.
  * Throws an Error when it makes no sense.
  */
-export function readPod(object: unknown, options: PodOptions): KubeContent {
+export function readPod(
+  object: unknown,
+  options: PodOptions,
+  note: (reason: string | undefined) => void = () => {},
+): KubeContent {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
@@ -65,6 +69,7 @@ export function readPod(object: unknown, options: PodOptions): KubeContent {
     .filter(({ protocol }) => (protocol ?? "TCP") === "TCP");
   const port = options.port_name === "" ? ports[0] : ports.find(({ name }) => name === options.port_name);
   const running = status.phase === "Running" && isIP(ip) !== 0;
+  note(missing(status, ports, port, options));
   if (!running || port === undefined) return [{ service, endpoints: [] }];
   const statuses = status.containerStatuses ?? [];
   const ready =
@@ -89,4 +94,20 @@ export function readPod(object: unknown, options: PodOptions): KubeContent {
       ],
     },
   ];
+}
+
+/** Why a pod is no endpoint; undefined when it is one. */
+function missing(
+  { phase, podIP }: { phase: string; podIP?: string | null | undefined },
+  ports: readonly { name?: string | null | undefined; containerPort: number }[],
+  port: unknown,
+  { port_name: wanted }: PodOptions,
+): string | undefined {
+  if (phase !== "Running") return `its phase is ${phase || "not known"}, not Running`;
+  if (isIP(podIP ?? "") === 0) return "it has no address";
+  if (port !== undefined) return undefined;
+  const has = ports.map(({ name, containerPort }) => `${name ?? "unnamed"} ${containerPort}`).join(", ");
+  return wanted === ""
+    ? "its containers name no TCP port"
+    : `its containers have no TCP port named "${wanted}" (they have ${has || "none"}); set port_name`;
 }

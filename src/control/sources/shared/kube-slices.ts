@@ -56,7 +56,11 @@ const sliceSchema = z.object({
 });
 
 /** What an EndpointSlice says. Throws an Error when it makes no sense. */
-export function readSlice(object: unknown, options: SliceOptions): KubeContent {
+export function readSlice(
+  object: unknown,
+  options: SliceOptions,
+  note: (reason: string | undefined) => void = () => {},
+): KubeContent {
   const parsed = sliceSchema.safeParse(object);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
@@ -68,15 +72,31 @@ export function readSlice(object: unknown, options: SliceOptions): KubeContent {
     const odd = endpoints.flatMap(({ addresses }) => addresses).find((address) => isIP(address) === 0);
     if (odd !== undefined) throw new Error(`"${odd}" is not an address`);
   }
-  if (service === undefined || addressType === "FQDN") return [];
+  note(undefined);
+  if (service === undefined) return [];
+  if (addressType === "FQDN") {
+    note("its addresses are names; endpoints are IP addresses");
+    return [];
+  }
   const named = options.name_label === "" ? undefined : metadata.labels[options.name_label];
-  if (options.name_label !== "" && named === undefined) return [];
+  if (options.name_label !== "" && named === undefined) {
+    note(`service ${service} has no label "${options.name_label}", which name_label asks for`);
+    return [];
+  }
   const eachPort = options.name.includes("{port}");
   const usable = ports.filter(
     ({ port, protocol }) => typeof port === "number" && (protocol ?? "TCP") === "TCP",
   );
   const wanted =
     options.ports.length === 0 ? usable : usable.filter(({ name }) => options.ports.includes(name ?? ""));
+  if (wanted.length === 0 && endpoints.length > 0) {
+    const has = ports.map(
+      ({ name, port, protocol }) => `${name || "unnamed"} ${port ?? "any"}/${protocol ?? "TCP"}`,
+    );
+    const asked =
+      options.ports.length === 0 ? "" : ` of those that are asked for (${options.ports.join(", ")})`;
+    note(`service ${service} has no TCP port${asked}; it has ${has.join(", ") || "none"}`);
+  }
   // A slice without endpoints may have no ports either: its service is known all the same.
   const chosen =
     wanted.length === 0 && endpoints.length === 0
