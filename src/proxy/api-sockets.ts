@@ -71,12 +71,29 @@ export interface TransportSocketDef<C extends MessageName = MessageName> {
   createServer?(config: Messages[C], context: ServerTransportContext): ServerTransport;
   /** For connections to hosts of a cluster. */
   createClient?(config: Messages[C], context: ClientTransportContext): ClientTransport;
+  /** Refuses a discovered secret that could not be used, with an Error that says why. */
+  checkSecret?(secret: Messages["envoy.extensions.transport_sockets.tls.v3.Secret"]): void;
+}
+
+/** Secrets that are discovered, or stand in static_resources. */
+export interface Secrets {
+  /** Whether changes are told; false where configuration is only tried out. */
+  readonly follows: boolean;
+  /** Undefined as long as it has not come. */
+  get(
+    config: Messages["envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig"],
+  ): Messages["envoy.extensions.transport_sockets.tls.v3.Secret"] | undefined;
+  /** Tells of each new version. Returns how to stop. */
+  watch(
+    config: Messages["envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig"],
+    onChange: () => void,
+  ): () => void;
 }
 
 /** What is common to both sides. Workers have the index of theirs; nothing is watched on the main thread. */
 export interface TransportSocketContext extends Pick<
   FactoryContext,
-  "clock" | "logger" | "workerIndex" | "processSecret"
+  "clock" | "logger" | "workerIndex" | "processSecret" | "secrets"
 > {
   /** "listener.<address>." or "cluster.<name>." */
   readonly scope: StatScope;

@@ -12,7 +12,7 @@ import type { TlsInfo } from "../net/tls/tls-info.ts";
 import type { Ledger } from "../proto/ledger.ts";
 import type { Messages } from "../proto/messages.d.ts";
 import type { StatScope, StatStore } from "../stats/stat-store.ts";
-import type { ListenerFilterDef, TransportSocketDef } from "./api-sockets.ts";
+import type { ListenerFilterDef, Secrets, TransportSocketDef } from "./api-sockets.ts";
 import type { NetworkFilterDef } from "./api-network.ts";
 import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 
@@ -44,6 +44,7 @@ export interface FactoryContext {
   readonly clusters: Clusters;
   /** Calls of the proxy's own over `clusters`. */
   readonly calls: AsyncClient;
+  readonly secrets: Secrets;
   readonly runtime: Runtime;
   logger(component: string): Logger;
   /** Uniform in [0, 1). */

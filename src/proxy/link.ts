@@ -93,6 +93,8 @@ export type ToWorker =
       readonly overprovisioning: number;
     }
   | { readonly kind: "remove-cluster"; readonly name: string }
+  /** A secret by its key (proxy/secrets.ts); undefined: nobody asks for it any longer. */
+  | { readonly kind: "secret"; readonly key: string; readonly bytes: Uint8Array | undefined }
   | { readonly kind: "routes"; readonly name: string; readonly bytes: Uint8Array | undefined }
   | {
       readonly kind: "listener";

@@ -11,6 +11,7 @@ import { DRAIN_ALL, type FromWorker, type ToWorker, type WorkerInit } from "./li
 import { ListenerManager } from "./listener/listener-manager.ts";
 import { createLogger, LogLevels } from "./logger.ts";
 import { RuntimeValues } from "./runtime-values.ts";
+import { ThreadSecrets } from "./secrets.ts";
 import { WorkerClusters } from "./upstream/worker-clusters.ts";
 import { WorkerRoutes } from "./worker-routes.ts";
 
@@ -31,6 +32,7 @@ export class WorkerRuntime {
   readonly #stats: StatStore;
   readonly #levels: LogLevels;
   readonly #runtime: RuntimeValues;
+  readonly #secrets = new ThreadSecrets();
   readonly #clusters: WorkerClusters;
   readonly #routes: WorkerRoutes;
   readonly #onExit: () => void;
@@ -59,6 +61,7 @@ export class WorkerRuntime {
       net,
       stats: this.#stats,
       runtime: this.#runtime,
+      secrets: this.#secrets,
       logger: (component: string) =>
         createLogger(component, this.#levels, (level, name, message) =>
           port.post({ kind: "log", level, component: name, message }),
@@ -99,6 +102,9 @@ export class WorkerRuntime {
   /** Takes one message in. */
   apply(message: ToWorker): void {
     switch (message.kind) {
+      case "secret":
+        this.#secrets.apply(message);
+        break;
       case "cluster":
       case "hosts":
       case "remove-cluster":

@@ -6,6 +6,7 @@ import { NetContext } from "../net/net-context.ts";
 import { create, encode, packNew, type MessageInit } from "../proto/registry.ts";
 import type { FactoryContext, Logger } from "../proxy/api.ts";
 import { BREAKER_WORDS, HOST_WORDS, type HostSpec } from "../proxy/link.ts";
+import { NO_SECRETS } from "../proxy/secrets.ts";
 import { WorkerClusters } from "../proxy/upstream/worker-clusters.ts";
 import { MergedStats } from "../stats/merged-stats.ts";
 import { StatStore } from "../stats/stat-store.ts";
@@ -37,6 +38,7 @@ export class TestClusters {
       wheel: new TimerWheel(clock),
       net: this.net,
       stats: this.stats,
+      secrets: NO_SECRETS,
       runtime: {
         number: (_key: string, fallback: number) => fallback,
         fraction: (_key: string, numerator: number, denominator: number) =>

@@ -12,7 +12,11 @@ import {
   type ToWorker,
   type WorkerInit,
 } from "../proxy/link.ts";
+import { secretKey } from "../proxy/secrets.ts";
 import { WorkerRuntime } from "../proxy/worker-runtime.ts";
+
+const SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret";
+const SDS_CONFIG = "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig";
 
 export interface HarnessOptions {
   readonly extensions?: Extensions;
@@ -73,6 +77,13 @@ export class WorkerHarness {
     const hosts = ports.map((port) => hostSpec(this.#hosts++, port));
     this.send({ kind: "hosts", cluster: message.name, hosts, overprovisioning: 140 });
     return hosts;
+  }
+
+  /** A discovered secret as the main thread would tell it, for whoever asks for it with this config (YAML of an SdsSecretConfig). */
+  secret(config: string, yaml: string): void {
+    const sds = loadOrThrow(SDS_CONFIG, config, { file: "sds.yaml" }).message;
+    const { message } = loadOrThrow(SECRET, yaml, { file: "secret.yaml" });
+    this.send({ kind: "secret", key: secretKey(sds), bytes: encode(SECRET, message) });
   }
 
   send(message: ToWorker): void {

@@ -2,7 +2,7 @@ import { TYPE_URL_PREFIX } from "../proto/registry.ts";
 import type { MessageName } from "../proto/registry.ts";
 
 /** A kind of xDS resource. */
-export type XdsKind = "cds" | "eds" | "lds" | "rds";
+export type XdsKind = "cds" | "eds" | "lds" | "rds" | "sds";
 
 /** What is fixed about a kind of resource. */
 export interface XdsType {
@@ -60,10 +60,19 @@ export const XDS_TYPES: Readonly<Record<XdsKind, XdsType>> = {
     streamPath: "/envoy.service.route.v3.RouteDiscoveryService/StreamRoutes",
     restPath: "/v3/discovery:routes",
   },
+  sds: {
+    kind: "sds",
+    message: "envoy.extensions.transport_sockets.tls.v3.Secret",
+    typeUrl: `${TYPE_URL_PREFIX}envoy.extensions.transport_sockets.tls.v3.Secret`,
+    nameField: "name",
+    wildcard: false,
+    streamPath: "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets",
+    restPath: "/v3/discovery:secrets",
+  },
 };
 
-/** The order in which a change is safe to make: clusters before the routes that name them. */
-export const XDS_ORDER: readonly XdsKind[] = ["cds", "eds", "lds", "rds"];
+/** The order in which a change is safe to make: clusters before the routes that name them, secrets before listeners. */
+export const XDS_ORDER: readonly XdsKind[] = ["cds", "eds", "sds", "lds", "rds"];
 
 /** The type with this type URL, if it is one of ours. */
 export function xdsTypeOf(typeUrl: string): XdsType | undefined {

@@ -8,7 +8,9 @@ import type { TlsMaterial } from "./tls-secrets.ts";
 const DAY = 86_400_000;
 
 /** What /certs shows of a context, at the wall clock's `now`. */
-export function certificateReport({ keyPairs, validation }: TlsMaterial, now: number): CertificateReport {
+export function certificateReport(material: TlsMaterial | undefined, now: number): CertificateReport {
+  if (material === undefined) return { ca_cert: [], cert_chain: [] };
+  const { keyPairs, validation } = material;
   const trusted = validation?.trustedCa;
   const roots = trusted === undefined ? [] : certificatesIn(trusted.bytes).slice(0, 1);
   return {

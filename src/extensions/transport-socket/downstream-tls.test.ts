@@ -341,16 +341,9 @@ describe("downstreamTls", () => {
     unlinkSync(data);
   });
 
-  it("takes certificates and trust from secret files", async () => {
-    const TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
-    const path = join(folder, "secrets.json");
-    const resources = [
-      { "@type": TYPE, name: "pair", tls_certificate: pair(server) },
-      { "@type": TYPE, name: "trust", validation_context: { trusted_ca: inline(ca.cert) } },
-    ];
-    writeFileSync(path, JSON.stringify({ resources }));
-    const sds = (name: string): object => ({ name, sds_config: { path_config_source: { path } } });
-    const { port } = await listen({
+  it("waits for discovered secrets, and follows them for new handshakes only", async () => {
+    const sds = (name: string): object => ({ name, sds_config: { ads: {} } });
+    const { port, harness } = await listen({
       tls: { require_client_certificate: true },
       common: {
         tls_certificates: [],
@@ -358,25 +351,23 @@ describe("downstreamTls", () => {
         validation_context_sds_secret_config: sds("trust"),
       },
     });
-    assert.match((await ask(port, { cert: client.cert, key: client.key })).text, /200 OK/);
-    const strict = {
-      name: "trust",
-      validation_context: { trusted_ca: inline(ca.cert), max_verify_depth: 1 },
-    };
-    writeFileSync(path, JSON.stringify({ resources: [resources[0], { "@type": TYPE, ...strict }] }));
-    await assert.rejects(
-      listen({ common: { validation_context_sds_secret_config: sds("trust") } }),
-      /secret "trust" in .*: field "max_verify_depth" .* is not supported/,
-    );
-    await assert.rejects(
-      listen({
-        common: {
-          tls_certificates: [],
-          tls_certificate_sds_secret_configs: [{ name: "x", sds_config: { ads: {} } }],
-        },
-      }),
-      /secret "x": sds_config must have a path_config_source; secrets by gRPC, ADS or REST are not supported/,
-    );
+    const stat = (name: string): number => harness.stat(`listener.l.server_ssl_socket_factory.${name}`);
+    const tell = (name: string, secret: object): void =>
+      harness.secret(JSON.stringify(sds(name)), JSON.stringify({ name, ...secret }));
+    const identity = { cert: client.cert, key: client.key };
+    tell("pair", { tls_certificate: pair(server) });
+    assert.equal((await ask(port, identity)).text, "ECONNRESET");
+    assert.equal(stat("downstream_context_secrets_not_ready"), 1);
+    tell("trust", { validation_context: { trusted_ca: inline(ca.cert) } });
+    assert.equal((await ask(port, identity)).commonName, "server");
+    const next = makeCertificate({ name: "next", issuer: ca });
+    tell("pair", { tls_certificate: pair(next) });
+    assert.equal((await ask(port, identity)).commonName, "next");
+    assert.equal(stat("ssl_context_update_by_sds"), 2);
+    // A secret that cannot be used changes nothing.
+    tell("pair", { validation_context: {} });
+    assert.match(harness.logs.at(-1)!, /the old ones stay: secret "pair" is not a tls_certificate/);
+    assert.equal((await ask(port, identity)).commonName, "next");
   });
 
   it("sets X-Forwarded-Client-Cert", async () => {

@@ -23,8 +23,8 @@ import { peerPolicy } from "./peer-policy.ts";
 import { keyOptions, materialHash, ticketKeys, trustOptions } from "./tls-context-options.ts";
 import { tlsLedger } from "./tls-ledger.ts";
 import { tlsParameters } from "./tls-parameters.ts";
-import type { KeyPair, TlsMaterial } from "./tls-secrets.ts";
-import { TlsStats } from "./tls-stats.ts";
+import { checkSecret, type KeyPair, type TlsMaterial } from "./tls-secrets.ts";
+import { NO_SECRET, TlsStats } from "./tls-stats.ts";
 
 type Config = Messages["envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"];
 
@@ -37,6 +37,7 @@ export const downstreamTls: TransportSocketDef<typeof TYPE> = {
   config: TYPE,
   ledger: tlsLedger,
   createServer: (config, context) => new DownstreamTls(config, context),
+  checkSecret,
 };
 
 /** One version of the certificates, ready for handshakes. */
@@ -54,7 +55,8 @@ class DownstreamTls implements ServerTransport {
   readonly #config: Config;
   readonly #context: ServerTransportContext;
   readonly #material: LiveMaterial;
-  #version!: Version;
+  /** Undefined as long as a secret is missing. */
+  #version: Version | undefined;
 
   constructor(config: Config, context: ServerTransportContext) {
     this.#config = config;
@@ -70,6 +72,11 @@ class DownstreamTls implements ServerTransport {
   }
 
   accept(socket: Socket, callbacks: ServerTransportCallbacks): void {
+    if (this.#version === undefined) {
+      this.stats.secretsNotReady("downstream");
+      socket.destroy();
+      return callbacks.onFailure(NO_SECRET, false);
+    }
     const { handshakes, policy, local } = this.#version;
     handshakes.start(socket, new Handshake(this, policy, local, callbacks));
   }

@@ -1,11 +1,7 @@
 import { X509Certificate, createPrivateKey, type KeyObject } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { LoadError, loadMessage } from "../../proto/load.ts";
-import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
-import { reportUnsupported } from "../../proto/unsupported.ts";
-import { tlsLedger } from "./tls-ledger.ts";
+import type { Secrets } from "../../proxy/api.ts";
 import { loadData, pathOf, type LoadedData } from "./data-source.ts";
 
 type CommonTlsContext = Messages["envoy.extensions.transport_sockets.tls.v3.CommonTlsContext"];
@@ -14,7 +10,6 @@ type ValidationContext = Messages["envoy.extensions.transport_sockets.tls.v3.Cer
 type SdsConfig = Messages["envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig"];
 type Secret = Messages["envoy.extensions.transport_sockets.tls.v3.Secret"];
 
-const SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret";
 /** RSA keys must have as many bits. */
 const LEAST_RSA_BITS = 2048;
 
@@ -48,8 +43,14 @@ export interface TlsMaterial {
   readonly discovered: boolean;
 }
 
-/** Reads all certificates and secrets. Throws an Error that says which cannot be used and why. */
-export function loadTlsMaterial(common: CommonTlsContext | undefined): TlsMaterial {
+/**
+ * Reads all certificates and secrets; undefined as long as a secret has not come. Throws an Error that says which cannot be
+ * used and why.
+ */
+export function loadTlsMaterial(
+  common: CommonTlsContext | undefined,
+  secrets: Secrets,
+): TlsMaterial | undefined {
   const watched = new Set<string>();
   if (common === undefined) return { keyPairs: [], validation: undefined, watched, discovered: false };
   if (common.tlsCertificates.length > 0 && common.tlsCertificateSdsSecretConfigs.length > 0)
@@ -60,19 +61,42 @@ export function loadTlsMaterial(common: CommonTlsContext | undefined): TlsMateri
       watch(source?.watchedDirectory?.path, watched);
     return keyPair(config, "");
   });
+  const trust = trustOf(common);
+  // What is written in place is looked at even while secrets are missing.
+  const inPlace = trust.sds === undefined ? trust.config && validation(trust.config, "", watched) : undefined;
+  const found = sdsConfigsOf(common).map((sds) => secrets.get(sds));
+  if (found.includes(undefined)) return undefined;
   for (const sds of common.tlsCertificateSdsSecretConfigs) {
-    const { type } = secretOf(sds, watched);
+    const { type } = secrets.get(sds)!;
     if (type.case !== "tlsCertificate") throw new Error(`secret "${sds.name}" is not a tls_certificate`);
     for (const source of [type.value.certificateChain, type.value.privateKey]) watchFile(source, watched);
     watch(type.value.watchedDirectory?.path, watched);
     keyPairs.push(keyPair(type.value, sds.name));
   }
-  const validation = validationOf(common, watched);
-  const discovered =
-    common.tlsCertificateSdsSecretConfigs.length > 0 ||
-    common.validationContextType.case === "validationContextSdsSecretConfig" ||
-    common.validationContextType.case === "combinedValidationContext";
-  return { keyPairs, validation, watched, discovered };
+  return {
+    keyPairs,
+    validation:
+      trust.sds === undefined
+        ? inPlace
+        : discoveredValidation(trust.sds.name, secrets.get(trust.sds)!, trust.config, watched),
+    watched,
+    discovered: found.length > 0,
+  };
+}
+
+/** The secrets that a context asks for. */
+export function sdsConfigsOf(common: CommonTlsContext | undefined): SdsConfig[] {
+  if (common === undefined) return [];
+  const { sds } = trustOf(common);
+  return [...common.tlsCertificateSdsSecretConfigs, ...(sds === undefined ? [] : [sds])];
+}
+
+/** Throws an Error with Envoy's text for a secret that could not be used. */
+export function checkSecret({ name, type }: Secret): void {
+  const unwatched = new Set<string>();
+  if (type.case === "tlsCertificate") keyPair(type.value, name);
+  else if (type.case === "validationContext") validation(type.value, name, unwatched);
+  else throw new Error(`secret "${name}": ${type.case ?? "a secret without a type"} is not supported`);
 }
 
 function keyPair(config: TlsCertificate, name: string): KeyPair {
@@ -109,20 +133,25 @@ function keyPair(config: TlsCertificate, name: string): KeyPair {
   return { name, chain, leaf, key: keyData.bytes, password, keyType: key.asymmetricKeyType ?? "" };
 }
 
-function validationOf(common: CommonTlsContext, watched: Set<string>): Validation | undefined {
-  const type = common.validationContextType;
+interface Trust {
+  /** Written in place; with `sds` it is what the secret is put over. */
+  readonly config: ValidationContext | undefined;
+  readonly sds: SdsConfig | undefined;
+}
+
+function trustOf({ validationContextType: type }: CommonTlsContext): Trust {
   switch (type.case) {
     case undefined:
-      return undefined;
+      return { config: undefined, sds: undefined };
     case "validationContext":
-      return validation(type.value, "", watched);
+      return { config: type.value, sds: undefined };
     case "validationContextSdsSecretConfig":
-      return discoveredValidation(type.value, undefined, watched);
+      return { config: undefined, sds: type.value };
     case "combinedValidationContext": {
-      const { defaultValidationContext, validationContextSdsSecretConfig } = type.value;
-      if (validationContextSdsSecretConfig === undefined)
+      const { defaultValidationContext: config, validationContextSdsSecretConfig: sds } = type.value;
+      if (sds === undefined)
         throw new Error("combined_validation_context needs a validation_context_sds_secret_config");
-      return discoveredValidation(validationContextSdsSecretConfig, defaultValidationContext, watched);
+      return { config, sds };
     }
     default:
       throw new Error(`${type.case} is not supported`);
@@ -130,12 +159,12 @@ function validationOf(common: CommonTlsContext, watched: Set<string>): Validatio
 }
 
 function discoveredValidation(
-  sds: SdsConfig,
+  name: string,
+  { type }: Secret,
   base: ValidationContext | undefined,
   watched: Set<string>,
 ): Validation {
-  const { type } = secretOf(sds, watched);
-  if (type.case !== "validationContext") throw new Error(`secret "${sds.name}" is not a validation_context`);
+  if (type.case !== "validationContext") throw new Error(`secret "${name}" is not a validation_context`);
   for (const source of [type.value.trustedCa, type.value.crl]) watchFile(source, watched);
   // What the secret says wins; lists add up, as when protobuf messages are merged.
   const merged =
@@ -155,7 +184,7 @@ function discoveredValidation(
           matchSubjectAltNames: [...base.matchSubjectAltNames, ...type.value.matchSubjectAltNames],
           trustChainVerification: type.value.trustChainVerification || base.trustChainVerification,
         };
-  return validation(merged, sds.name, watched);
+  return validation(merged, name, watched);
 }
 
 function validation(config: ValidationContext, name: string, watched: Set<string>): Validation {
@@ -170,37 +199,6 @@ function validation(config: ValidationContext, name: string, watched: Set<string
     }
   }
   return { name, config, trustedCa, crl: loadData(config.crl) };
-}
-
-/** Reads a secret from its file: a DiscoveryResponse in YAML or JSON. */
-function secretOf(sds: SdsConfig, watched: Set<string>): Secret {
-  const source = sds.sdsConfig?.configSourceSpecifier;
-  if (source?.case !== "pathConfigSource" && source?.case !== "path")
-    throw new Error(
-      `secret "${sds.name}": sds_config must have a path_config_source; ${source?.case === undefined ? "static secrets" : "secrets by gRPC, ADS or REST"} are not supported`,
-    );
-  const path = source.case === "path" ? source.value : source.value.path;
-  watch(
-    source.case === "path" ? dirname(path) : (source.value.watchedDirectory?.path ?? dirname(path)),
-    watched,
-  );
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new Error(`secret "${sds.name}": unable to read file: ${path}`, { cause: error });
-  }
-  const loaded = loadMessage("envoy.service.discovery.v3.DiscoveryResponse", text, { file: path });
-  if (loaded.message === undefined) throw new LoadError(loaded.problems);
-  const secrets = loaded.message.resources
-    .filter((any) => configTypeName(any) === SECRET)
-    .map((any) => unpackAs(any, SECRET));
-  const found = secrets.find(({ name }) => name === sds.name);
-  if (found === undefined) throw new Error(`secret "${sds.name}" is not in ${path}`);
-  // A check of the peer that is asked for but not made would let anybody in.
-  const [unsupported] = reportUnsupported(found, [tlsLedger]);
-  if (unsupported !== undefined) throw new Error(`secret "${sds.name}" in ${path}: ${unsupported.message}`);
-  return found;
 }
 
 function watch(directory: string | undefined, watched: Set<string>): void {

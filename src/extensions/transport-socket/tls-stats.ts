@@ -7,6 +7,9 @@ import type { TlsMaterial } from "./tls-secrets.ts";
 /** "unnamed_cert_" and the like are followed by the start of the SHA-256 of an empty name. */
 const UNNAMED = "e3b0c442";
 
+/** Why a connection without a secret fails, as logs have it. */
+export const NO_SECRET = "TLS_error:_Secret_is_not_supplied_by_SDS";
+
 const COUNTERS = [
   "connection_error", "fail_verify_cert_hash", "fail_verify_error", "fail_verify_no_cert", "fail_verify_san", "handshake",
   "no_certificate", "ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_requests", "ocsp_staple_responses",
@@ -24,6 +27,7 @@ export class TlsStats {
   readonly #scope: StatScope;
   readonly #named = new Map<string, Counter>();
   readonly #updatedBySds: Counter;
+  readonly #notReady: Readonly<Record<"downstream" | "upstream", Counter>>;
 
   /** @param socketFactory "server_ssl_socket_factory" or "client_ssl_socket_factory" */
   constructor(scope: StatScope, socketFactory: string) {
@@ -40,8 +44,16 @@ export class TlsStats {
       fail_verify_cert_hash: this.#scope.counter("fail_verify_cert_hash"),
     };
     const factory = scope.scope(`${socketFactory}.`);
-    for (const side of ["downstream", "upstream"]) factory.counter(`${side}_context_secrets_not_ready`);
+    this.#notReady = {
+      downstream: factory.counter("downstream_context_secrets_not_ready"),
+      upstream: factory.counter("upstream_context_secrets_not_ready"),
+    };
     this.#updatedBySds = factory.counter("ssl_context_update_by_sds");
+  }
+
+  /** A connection had to be closed because a secret has not come. */
+  secretsNotReady(side: "downstream" | "upstream"): void {
+    this.#notReady[side].inc();
   }
 
   refused(problem: PeerProblem): void {

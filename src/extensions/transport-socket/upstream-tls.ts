@@ -26,7 +26,7 @@ import { keyOptions, trustOptions } from "./tls-context-options.ts";
 import { tlsLedger } from "./tls-ledger.ts";
 import { tlsParameters } from "./tls-parameters.ts";
 import type { TlsMaterial } from "./tls-secrets.ts";
-import { TlsStats } from "./tls-stats.ts";
+import { NO_SECRET, TlsStats } from "./tls-stats.ts";
 
 type Config = Messages["envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"];
 
@@ -66,7 +66,7 @@ class UpstreamTls implements ClientTransport {
   readonly protocols: readonly string[];
   readonly #context: ClientTransportContext;
   readonly #material: LiveMaterial;
-  #version!: Version;
+  #version: Version | undefined;
 
   constructor(config: Config, context: ClientTransportContext) {
     if (config.sni.length > LONGEST_NAME)
@@ -83,7 +83,8 @@ class UpstreamTls implements ClientTransport {
     });
   }
 
-  get version(): Version {
+  /** Undefined as long as a secret is missing. */
+  get version(): Version | undefined {
     return this.#version;
   }
 
@@ -141,6 +142,7 @@ class TlsConnector implements ClientConnector {
     preamble?: Buffer,
   ): Connection {
     const { version } = this.#transport;
+    if (version === undefined) return this.#connectInVain(target, net, handler);
     const socket = startClientHandshake(target, {
       context: version.context,
       // A server name is never an address (RFC 6066, 3).
@@ -169,6 +171,19 @@ class TlsConnector implements ClientConnector {
     socket.once("secureConnect", () => (secure = true));
     socket.once("error", (error: Error & { code?: string }) => {
       if (!secure && error.code?.startsWith("ERR_SSL_") === true) this.#transport.stats.connectionError.inc();
+    });
+    return connection;
+  }
+
+  /** As in Envoy, the connection is opened and then closed: without the secret there is nothing to say. */
+  #connectInVain(target: NetConnectOpts, net: NetContext, handler: ConnectionHandler): Connection {
+    this.#transport.stats.secretsNotReady("upstream");
+    const connection: Connection = Connection.connect(target, net, {
+      onConnect: () => connection.destroy(),
+      onBytes() {},
+      onEnd() {},
+      onDrain() {},
+      onClose: (error) => handler.onClose(error === "" ? NO_SECRET : error),
     });
     return connection;
   }

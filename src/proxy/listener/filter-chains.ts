@@ -113,6 +113,7 @@ function createTransport(
     clock: context.clock,
     logger: (component) => context.logger(component),
     workerIndex: context.workerIndex,
+    secrets: context.secrets,
     ...(context.processSecret !== undefined && { processSecret: context.processSecret }),
     scope: context.listenerScope,
     protocols: factory.protocols,

@@ -238,6 +238,7 @@ export function listenerContext(
     stats: factory.stats,
     clusters: factory.clusters,
     calls: factory.calls,
+    secrets: factory.secrets,
     runtime: factory.runtime,
     logger: (component) => factory.logger(component),
     random: () => factory.random(),

@@ -8,6 +8,8 @@ import { endpoints, staticCluster } from "../../testing/proxy-config.ts";
 import type { Resource, WatchHandler } from "../../xds/source.ts";
 import { HOST_WORDS, type ToWorker } from "../link.ts";
 import { HostResolver } from "../upstream/host-resolver.ts";
+import { SecretManager } from "./secret-manager.ts";
+import type { OpenWatch } from "./subscription.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import type { ConfigSource } from "./subscription.ts";
 
@@ -42,19 +44,24 @@ function setup() {
   const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
   const common = { clock, stats, logger: () => quiet };
   const hostStates = new SharedArrayBuffer(1000 * HOST_WORDS * 4);
+  const open: OpenWatch = (_source, kind, name, handler) => {
+    watches.set(`${kind} ${name ?? "*"}`, handler);
+    return { close: () => undefined };
+  };
+  const rest = {
+    open,
+    texts: new Map<string, string>(),
+    broadcast: (message: ToWorker) => sent.push(message),
+  };
   const manager = new ClusterManager({
     ...common,
+    ...rest,
+    secrets: new SecretManager({ ...common, ...rest, check: () => undefined }),
     merged,
-    texts: new Map(),
     resolver: (events) => new HostResolver({ ...common, hostStates, random: () => 0.5 }, events),
-    open: (_source, kind, name, handler) => {
-      watches.set(`${kind} ${name ?? "*"}`, handler);
-      return { close: () => undefined };
-    },
     check: (cluster: MessageOf<typeof NAME>) => {
       if (cluster.name === "bad") throw new Error("no good");
     },
-    broadcast: (message) => sent.push(message),
   });
   const counter = (name: string): number => {
     stats.flush();

@@ -8,6 +8,8 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../api.ts";
 import { MAX_CLUSTERS, type HostSpec, type ToWorker } from "../link.ts";
 import type { HostResolver, HostResolverEvents } from "../upstream/host-resolver.ts";
+import { sdsConfigsOfCluster } from "./sds-configs.ts";
+import type { SecretLease, SecretManager } from "./secret-manager.ts";
 import { Subscription, type ConfigSource, type OpenWatch } from "./subscription.ts";
 
 export type ClusterMessage = MessageOf<"envoy.config.cluster.v3.Cluster">;
@@ -24,6 +26,10 @@ export interface ClusterVersion {
   readonly version: string;
   /** Milliseconds since the Unix epoch. */
   readonly updated: number;
+  /** What its connections need. */
+  readonly secrets: SecretLease;
+  /** What promotion still waits for. */
+  readonly waits: { hosts: boolean; secrets: boolean };
 }
 
 /** A cluster and where it stands. */
@@ -50,6 +56,7 @@ export interface ClusterManagerOptions {
   /** Throws an Error with Envoy's text if a worker would not take the cluster. */
   check(cluster: ClusterMessage, dynamic: boolean): void;
   broadcast(message: ToWorker): void;
+  readonly secrets: SecretManager;
   readonly stats: StatStore;
   readonly merged: MergedStats;
   readonly texts: Map<string, string>;
@@ -76,7 +83,7 @@ export class ClusterManager {
     this.#scope = options.stats.scope("cluster_manager.");
     this.#resolver = options.resolver({
       onHosts: (name, hosts, overprovisioning) => this.#onHosts(name, hosts, overprovisioning),
-      onInitialised: (name) => this.#promote(name),
+      onInitialised: (name) => this.#hostsReady(name),
     });
   }
 
@@ -154,7 +161,11 @@ export class ClusterManager {
     const current = state?.warming ?? state?.active;
     if (current !== undefined && Buffer.compare(current.bytes, bytes) === 0) return;
     this.#options.check(message, dynamic);
-    const next = { message, bytes, version, updated: this.#options.clock.wall() };
+    const configs = sdsConfigsOfCluster(message);
+    const waits = { hosts: true, secrets: configs.length > 0 };
+    const secrets = this.#options.secrets.lease(configs, () => this.#secretsReady(next));
+    const updated = this.#options.clock.wall();
+    const next: ClusterVersion = { message, bytes, version, updated, secrets, waits };
     const added = state === undefined;
     if (state === undefined) {
       const slot = this.#takeSlot();
@@ -171,7 +182,10 @@ export class ClusterManager {
       };
       this.clusters.set(name, state);
       declareStats(this.#options.merged, statPrefix(message), CLUSTER_STATS);
-    } else state.warming = next;
+    } else {
+      state.warming?.secrets.release();
+      state.warming = next;
+    }
     this.#scope.counter(added ? "cluster_added" : "cluster_modified").inc();
     this.#log.debug(`${added ? "add" : "update"} cluster ${name}`);
     this.#resolver.setCluster(message);
@@ -199,7 +213,7 @@ export class ClusterManager {
       onInitialised: (outcome) => {
         if (outcome === "timeout" && state.assignment !== undefined)
           scope.counter("assignment_use_cached").inc();
-        if (outcome !== "update") this.#promote(state.name);
+        if (outcome !== "update") this.#hostsReady(state.name);
       },
     });
     old?.close();
@@ -230,12 +244,27 @@ export class ClusterManager {
       this.#options.broadcast({ kind: "hosts", cluster: name, hosts, overprovisioning });
   }
 
-  /** The warming version has hosts, or waited long enough: workers get it. */
-  #promote(name: string): void {
+  /** The warming version has hosts, or waited long enough for them. */
+  #hostsReady(name: string): void {
     const state = this.clusters.get(name);
     if (state?.warming === undefined) return;
+    state.warming.waits.hosts = false;
+    this.#promote(state);
+  }
+
+  #secretsReady(version: ClusterVersion): void {
+    version.waits.secrets = false;
+    const state = this.clusters.get(version.message.name);
+    if (state?.warming === version) this.#promote(state);
+  }
+
+  /** Workers get the warming version, once it waits for nothing any longer. */
+  #promote(state: ClusterState): void {
+    const { name, warming } = state;
+    if (warming === undefined || warming.waits.hosts || warming.waits.secrets) return;
     const { broadcast } = this.#options;
-    state.active = state.warming;
+    state.active?.secrets.release();
+    state.active = warming;
     state.warming = undefined;
     broadcast({ kind: "cluster", name, bytes: state.active.bytes, breakerSlot: state.slot });
     broadcast({ kind: "hosts", cluster: name, hosts: state.hosts, overprovisioning: state.overprovisioning });
@@ -247,6 +276,8 @@ export class ClusterManager {
     const { name } = state;
     this.clusters.delete(name);
     state.eds?.close();
+    state.warming?.secrets.release();
+    state.active?.secrets.release();
     this.#resolver.removeCluster(name);
     this.#options.broadcast({ kind: "remove-cluster", name });
     const { message } = (state.active ?? state.warming)!;

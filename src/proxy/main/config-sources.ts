@@ -28,7 +28,7 @@ export interface ConfigSourcesOptions {
   readonly stats: StatStore;
   logger(component: string): Logger;
   /**
-   * What else is wrong with an endpoint assignment or a route configuration, such as fields without support; throws.
+   * What else is wrong with an endpoint assignment, a route configuration or a secret, such as fields without support; throws.
    * Clusters and listeners are checked one by one where they are applied, so that a bad one does not hold up others.
    */
   check(resource: Resource["message"]): void;
@@ -48,7 +48,7 @@ export class ConfigSources {
 
   /** Throws an Error if the source cannot be had. */
   watch(source: ConfigSource, kind: XdsKind, name: string | undefined, outer: WatchHandler): Watch {
-    const handler = kind === "eds" || kind === "rds" ? this.#checked(outer) : outer;
+    const handler = kind === "eds" || kind === "rds" || kind === "sds" ? this.#checked(outer) : outer;
     const specifier = source.configSourceSpecifier;
     const { clock } = this.#options;
     const common = { type: XDS_TYPES[kind], name, clock, decode: decodeResources };

@@ -27,7 +27,7 @@ export const mainLedger: Ledger = {
     ignored("grpc_async_client_manager_config", "gRPC connections are not cached"),
     ignored("deferred_stat_options", "stats are always created late"),
   ],
-  "envoy.config.bootstrap.v3.Bootstrap.StaticResources": ["listeners", "clusters"],
+  "envoy.config.bootstrap.v3.Bootstrap.StaticResources": ["listeners", "clusters", "secrets"],
   "envoy.config.bootstrap.v3.Bootstrap.DynamicResources": ["lds_config", "cds_config", "ads_config"],
   "envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig": ["log_format"],
   "envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig.LogFormat": ["text_format"],

@@ -19,6 +19,8 @@ import {
 } from "./listener-parts.ts";
 import type { HeldPort, PortHolder } from "./port-holder.ts";
 import type { RouteLease, RouteManager } from "./route-manager.ts";
+import { sdsConfigsOfListener } from "./sds-configs.ts";
+import type { SecretLease, SecretManager } from "./secret-manager.ts";
 import { Subscription, type ConfigSource, type OpenWatch } from "./subscription.ts";
 
 type Bind = Extract<ToWorker, { kind: "listener" }>["bind"];
@@ -33,7 +35,7 @@ export interface ListenerVersion {
   readonly updated: number;
   readonly bind: Bind;
   readonly ports: readonly HeldPort[];
-  readonly leases: RouteLease[];
+  readonly leases: (RouteLease | SecretLease)[];
   /** Route configurations written inside of the listener. */
   readonly routes: readonly MessageOf<"envoy.config.route.v3.RouteConfiguration">[];
 }
@@ -43,7 +45,7 @@ export interface ListenerState {
   readonly name: string;
   readonly dynamic: boolean;
   active: ListenerVersion | undefined;
-  /** Waits for its routes, or for the clusters at start-up. */
+  /** Waits for its routes and secrets, or for the clusters at start-up. */
   warming: ListenerVersion | undefined;
   /** Why the last update was refused. */
   error: { readonly details: string; readonly version: string; readonly time: number } | undefined;
@@ -51,6 +53,7 @@ export interface ListenerState {
 
 export interface ListenerManagerOptions {
   readonly routes: RouteManager;
+  readonly secrets: SecretManager;
   readonly ports: PortHolder;
   readonly open: OpenWatch;
   /** Throws an Error with Envoy's text if a worker would not take the listener. */
@@ -297,6 +300,7 @@ export class ListenerManager {
     if (prefix !== undefined) declareStats(merged, prefix, LISTENER_STATS);
     const pending = { left: 0 };
     waiting.set(next, pending);
+    this.#takeSecrets(state, next, pending);
     for (const hcm of connectionManagers(next.message)) {
       declareStats(merged, `http.${hcm.statPrefix}.`, HTTP_STATS);
       if (prefix !== undefined) declareStats(merged, `${prefix}http.${hcm.statPrefix}.`, LISTENER_HTTP_STATS);
@@ -305,13 +309,24 @@ export class ListenerManager {
       pending.left++;
       const lease = routes.lease(configSource!, routeConfigName, hcm.statPrefix, () => {
         pending.left--;
-        this.#routesReady(state, next);
+        this.#partsReady(state, next);
       });
       next.leases.push(lease);
     }
   }
 
-  #routesReady(state: ListenerState, version: ListenerVersion): void {
+  #takeSecrets(state: ListenerState, next: ListenerVersion, pending: { left: number }): void {
+    const configs = sdsConfigsOfListener(next.message);
+    if (configs.length === 0) return;
+    pending.left++;
+    const lease = this.#options.secrets.lease(configs, () => {
+      pending.left--;
+      this.#partsReady(state, next);
+    });
+    next.leases.push(lease);
+  }
+
+  #partsReady(state: ListenerState, version: ListenerVersion): void {
     if (state.warming !== version || !isReady(version)) return;
     if (this.#serving) void this.#activate(state).catch(() => undefined);
     const settled = this.#onSettled;
@@ -405,7 +420,7 @@ const LISTENER_HTTP_STATS = {
   histograms: [],
 };
 
-/** Route configurations that a version still waits for. */
+/** Route configurations and secrets that a version still waits for. */
 const waiting = new WeakMap<ListenerVersion, { left: number }>();
 
 function isReady(version: ListenerVersion): boolean {

@@ -3,6 +3,7 @@ import type { StatStore } from "../../stats/stat-store.ts";
 import type { AsyncClient, FactoryContext } from "../api.ts";
 import type { ToWorker } from "../link.ts";
 import { RuntimeValues } from "../runtime-values.ts";
+import { ThreadSecrets } from "../secrets.ts";
 import { WorkerClusters, type WorkerClustersOptions } from "../upstream/worker-clusters.ts";
 import type { Parts } from "./parts.ts";
 
@@ -20,11 +21,18 @@ export interface MainClustersOptions extends Pick<WorkerClustersOptions, "breake
 export class MainClusters {
   readonly #clusters: WorkerClusters;
   readonly #runtime = new RuntimeValues(Math.random);
+  readonly secrets = new ThreadSecrets();
 
   constructor(options: MainClustersOptions) {
     const { extensions, context, stats, breakers, hostStates } = options;
     this.#clusters = new WorkerClusters({
-      factory: { ...context, stats, runtime: this.#runtime, wheel: new TimerWheel(context.clock) },
+      factory: {
+        ...context,
+        stats,
+        runtime: this.#runtime,
+        secrets: this.secrets,
+        wheel: new TimerWheel(context.clock),
+      },
       policies: extensions.lb,
       transportSockets: extensions.transportSockets ?? [],
       breakers,
@@ -39,6 +47,7 @@ export class MainClusters {
   /** Takes in what workers are told; most of it does not matter here. */
   apply(message: ToWorker): void {
     if (message.kind === "runtime") this.#runtime.set(message.values);
+    else if (message.kind === "secret") this.secrets.apply(message);
     else this.#clusters.apply(message);
   }
 

@@ -7,12 +7,14 @@ import type { MessageOf } from "../../proto/registry.ts";
 import { StatStore } from "../../stats/stat-store.ts";
 import type { Extensions, FactoryContext, Logger } from "../api.ts";
 import { createAsyncClient } from "../async-client.ts";
+import { NO_SECRETS } from "../secrets.ts";
 import { mainLedger } from "./ledger.ts";
 
 /** Dry runs of what workers do with resources: each throws an Error with Envoy's text. */
 export interface Checks {
   listener(message: MessageOf<"envoy.config.listener.v3.Listener">): void;
   cluster(message: MessageOf<"envoy.config.cluster.v3.Cluster">): void;
+  secret(message: MessageOf<"envoy.extensions.transport_sockets.tls.v3.Secret">): void;
   /** @param clusters clusters that routes may lead to; undefined = any */
   routes(
     message: MessageOf<"envoy.config.route.v3.RouteConfiguration">,
@@ -67,6 +69,9 @@ export async function loadParts(manifest?: string): Promise<Parts> {
         checkListener(message, extensions, context);
       },
       cluster: (message) => checkCluster(message, extensions, context),
+      secret: (message) => {
+        for (const { checkSecret } of extensions.transportSockets ?? []) checkSecret?.(message);
+      },
       routes: (message, clusters) => checkRouteConfiguration(message, clusters, extensions, context),
     }),
   };
@@ -89,6 +94,7 @@ export function checkContext(options: {
     stats: new StatStore(() => undefined),
     clusters,
     calls: createAsyncClient({ clock, wheel, clusters, localIp }),
+    secrets: NO_SECRETS,
     runtime: { number: (_key, fallback) => fallback, fraction: () => false },
     logger,
     random: Math.random,

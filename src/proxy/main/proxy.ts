@@ -36,6 +36,8 @@ import { PortHolder } from "./port-holder.ts";
 import type { ProcessLog } from "./process-log.ts";
 import { RouteManager } from "./route-manager.ts";
 import { RuntimeLayers } from "./runtime-layers.ts";
+import { sdsConfigsOfCluster, sdsConfigsOfListener } from "./sds-configs.ts";
+import { SecretManager } from "./secret-manager.ts";
 import { declareServerStats, openConnections, refreshServerStats } from "./server-stats.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
@@ -53,6 +55,7 @@ export class Proxy {
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly routes: RouteManager;
+  readonly secrets: SecretManager;
   /** Resolves with the exit code once everything is closed. */
   readonly closed: Promise<number>;
   readonly #setup: ProxySetup;
@@ -133,10 +136,13 @@ export class Proxy {
       clock: this.#clock,
       logger: (component: string) => log.logger(component),
     };
+    this.secrets = new SecretManager({ ...common, check: (secret) => checks.secret(secret) });
     const known = (): Set<string> => new Set(this.clusters.clusters.keys());
     this.clusters = new ClusterManager({
       ...common,
+      secrets: this.secrets,
       check: (message, dynamic) => {
+        this.secrets.verify(sdsConfigsOfCluster(message));
         // Static resources were looked through with the bootstrap.
         if (dynamic) this.#refuseUnsupported(message);
         checks.cluster(message);
@@ -152,8 +158,10 @@ export class Proxy {
     this.listeners = new ListenerManager({
       ...common,
       routes: this.routes,
+      secrets: this.secrets,
       ports: this.#ports,
       check: (message, dynamic) => {
+        this.secrets.verify(sdsConfigsOfListener(message));
         if (dynamic) this.#refuseUnsupported(message);
         checks.listener(message);
         for (const config of inlineRoutes(message)) checks.routes(config, known());
@@ -175,7 +183,8 @@ export class Proxy {
 
   /** Takes over the static resources. Throws an Error with all that is wrong. */
   addStatic(): void {
-    const { clusters, listeners } = this.#setup.bootstrap.staticResources ?? { clusters: [], listeners: [] };
+    const none = { clusters: [], listeners: [], secrets: [] };
+    const { clusters, listeners, secrets } = this.#setup.bootstrap.staticResources ?? none;
     const log = this.#setup.log.logger("config");
     const problems: string[] = [];
     const attempt = (what: () => void): void => {
@@ -185,6 +194,8 @@ export class Proxy {
         problems.push((error as Error).message);
       }
     };
+    log.info(`loading ${secrets.length} static secret(s)`);
+    for (const secret of secrets) attempt(() => this.secrets.addStatic(secret));
     log.info(`loading ${clusters.length} cluster(s)`);
     for (const cluster of clusters) attempt(() => this.clusters.addStatic(cluster));
     log.info(`loading ${listeners.length} listener(s)`);
@@ -251,6 +262,7 @@ export class Proxy {
     this.clusters.close();
     this.listeners.close();
     this.routes.close();
+    this.secrets.close();
     this.#sources.close();
     this.#own.close();
     await this.#pool.stop();

@@ -2,6 +2,7 @@ import type { ToWorker } from "../link.ts";
 
 /** What a new worker must be told to be where the others are. */
 export class ReplayLog {
+  readonly #secrets = new Map<string, ToWorker>();
   readonly #clusters = new Map<string, ToWorker>();
   readonly #hosts = new Map<string, ToWorker>();
   readonly #routes = new Map<string, ToWorker>();
@@ -13,6 +14,10 @@ export class ReplayLog {
   /** Remembers what a message that goes to all workers leaves behind. */
   record(message: ToWorker): void {
     switch (message.kind) {
+      case "secret":
+        if (message.bytes === undefined) this.#secrets.delete(message.key);
+        else this.#secrets.set(message.key, message);
+        break;
       case "cluster":
         this.#clusters.set(message.name, message);
         break;
@@ -55,7 +60,7 @@ export class ReplayLog {
 
   /** All messages in an order in which nothing refers to what is not there yet. */
   messages(): ToWorker[] {
-    const found = [this.#logLevels, this.#runtime];
+    const found = [this.#logLevels, this.#runtime, ...this.#secrets.values()];
     for (const [name, message] of this.#clusters) found.push(message, this.#hosts.get(name));
     found.push(...this.#routes.values(), ...this.#listeners.values(), this.#stopped);
     return found.filter((message) => message !== undefined);

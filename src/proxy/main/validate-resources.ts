@@ -23,7 +23,8 @@ export function validateResources(
       logger,
     }),
   );
-  const { clusters, listeners } = bootstrap.staticResources ?? { clusters: [], listeners: [] };
+  const none = { clusters: [], listeners: [], secrets: [] };
+  const { clusters, listeners, secrets } = bootstrap.staticResources ?? none;
   const names = new Set(clusters.map(({ name }) => name));
   const problems: string[] = [];
   const attempt = (what: () => unknown): void => {
@@ -34,6 +35,7 @@ export function validateResources(
     }
   };
   attempt(() => new RuntimeLayers(bootstrap.layeredRuntime, node.cluster));
+  for (const secret of secrets) attempt(() => checks.secret(secret));
   for (const cluster of clusters) attempt(() => checks.cluster(cluster));
   for (const listener of listeners) {
     attempt(() => {
