@@ -28,6 +28,8 @@ export interface BootstrapOptions {
   readonly tls?: ControlTls;
   /** What a proxy that is no sidecar is to be; `any`: what the control plane makes of its node. */
   readonly view?: "edge" | "gateway" | "any";
+  /** Whether a sidecar's proxy is to know the instances of its own service, which zone-aware balancing needs. */
+  readonly zoneAware?: boolean;
   /** A sidecar's places; none for an edge. */
   readonly sidecar?: {
     readonly service: string;
@@ -38,12 +40,14 @@ export interface BootstrapOptions {
 }
 
 const XDS_CLUSTER = "weft_control";
+const LOCAL_CLUSTER = "weft_local";
 
 /** An Envoy v3 bootstrap in JSON form, for real Envoy and `weft proxy` alike: clusters and listeners over ADS. */
 export function proxyBootstrap(options: BootstrapOptions): Record<string, unknown> {
   const { control, nodeId, cluster, adminPort, adminHost = "127.0.0.1", adminLog, tls } = options;
   const { connectTimeout = 1, keepaliveInterval = 30 } = options;
   const ads = { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "15s" };
+  const local = options.zoneAware === true ? localCluster(options) : undefined;
   return {
     node: {
       id: nodeId,
@@ -64,8 +68,10 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
       cds_config: ads,
       lds_config: ads,
     },
+    ...(local !== undefined && { cluster_manager: { local_cluster_name: LOCAL_CLUSTER } }),
     static_resources: {
       clusters: [
+        ...(local === undefined ? [] : [local]),
         {
           name: XDS_CLUSTER,
           type: /^[\d.]+:\d+$|^\[/.test(control) ? "STATIC" : "STRICT_DNS",
@@ -89,6 +95,14 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
       ],
     },
   };
+}
+
+/** The instances of the proxy's own service, whose shares of the zones Envoy compares with those of others. */
+function localCluster({ sidecar }: BootstrapOptions): object | undefined {
+  if (sidecar === undefined) return undefined;
+  const eds_config = { ads: {}, resource_api_version: "V3" };
+  const eds_cluster_config = { service_name: `${LOCAL_CLUSTER}/${sidecar.service}`, eds_config };
+  return { name: LOCAL_CLUSTER, type: "EDS", eds_cluster_config };
 }
 
 function metadataOf({

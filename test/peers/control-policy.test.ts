@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer, request, type IncomingHttpHeaders } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, createServer as createTcpServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -13,6 +12,7 @@ import { peerTest } from "../../src/testing/peers.ts";
 import type { ProxyKind } from "../../src/testing/start-proxy.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
 import { ControlMesh } from "./control-mesh.ts";
+import { ask, Named } from "./named-server.ts";
 
 // What a policy says, done by real Envoy and by Weft.
 
@@ -36,51 +36,6 @@ function certificateFiles(folder: string): { caFile: string; certFile: string; k
     certFile: write("leaf.pem", leaf.cert),
     keyFile: write("leaf-key.pem", leaf.key),
   };
-}
-
-/** An HTTP server that answers with its name, and remembers what it was asked. */
-class Named {
-  readonly asked: { path: string; headers: IncomingHttpHeaders }[] = [];
-  port = 0;
-
-  static async start(context: TestContext, name: string): Promise<Named> {
-    const named = new Named();
-    const server = createServer(({ url, headers }, response) => {
-      named.asked.push({ path: url!, headers });
-      response.setHeader("x-served-by", name);
-      response.end(name);
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    context.after(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    named.port = (server.address() as AddressInfo).port;
-    return named;
-  }
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly headers: IncomingHttpHeaders;
-}
-
-async function ask(
-  port: number,
-  path: string,
-  headers: Record<string, string> = {},
-  method = "GET",
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  request({ host: "127.0.0.1", port, path, method, headers: { host: "test", ...headers } }, (response) => {
-    let body = "";
-    response.setEncoding("utf8").on("data", (text: string) => (body += text));
-    response.on("end", () => resolve({ status: response.statusCode!, body, headers: response.headers }));
-  })
-    .on("error", reject)
-    .end();
-  return promise;
 }
 
 async function startEdge(context: TestContext, kind: ProxyKind, mesh: ControlMesh): Promise<number> {

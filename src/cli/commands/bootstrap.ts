@@ -13,6 +13,7 @@ interface Options {
   outbound?: string;
   app?: string;
   adminPort: number;
+  zoneAware: boolean;
   json: boolean;
 }
 
@@ -33,6 +34,7 @@ export const bootstrapCommand: CliCommand = {
       .option("--outbound <address:port>", "sidecar: where the application reaches others")
       .option("--app <address:port>", "sidecar: where the application listens")
       .option("--admin-port <port>", "admin port on 127.0.0.1", parsePort, 9901)
+      .option("--zone-aware", "sidecar: let Envoy weigh its own zone (balance.locality: zone_aware)", false)
       .option("--json", "JSON instead of YAML", false)
       .action((view: string, options: Options) => {
         const bootstrap = proxyBootstrap(bootstrapOptions(view, options));
@@ -54,5 +56,10 @@ function bootstrapOptions(view: string, options: Options): BootstrapOptions {
   if (service === undefined || inbound === undefined || outbound === undefined || app === undefined) {
     throw new UsageError("A sidecar's bootstrap needs --service, --inbound, --outbound and --app");
   }
-  return { ...common, cluster: options.cluster ?? service, sidecar: { service, inbound, outbound, app } };
+  return {
+    ...common,
+    cluster: options.cluster ?? service,
+    sidecar: { service, inbound, outbound, app },
+    zoneAware: options.zoneAware,
+  };
 }

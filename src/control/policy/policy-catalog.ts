@@ -1,5 +1,6 @@
 import type { Catalog, SourcedEndpoint } from "../model.ts";
 import type { MeshPolicy } from "./mesh-policy.ts";
+import { BUILT_IN_VIEWS } from "./view-settings.ts";
 
 /** A catalog of all services that a policy names, each with one instance of every version: for checks without sources. */
 export function policyCatalog(policy: MeshPolicy): Catalog {
@@ -26,6 +27,9 @@ export function policyCatalog(policy: MeshPolicy): Catalog {
       know(each.mirror?.service ?? service, each.mirror?.version);
     }
   }
+  const views = new Set<string>([...BUILT_IN_VIEWS, ...policy.views.map(({ name }) => name)]);
+  for (const { callers } of Object.values(policy.services))
+    for (const caller of callers ?? []) if (!caller.includes("*") && !views.has(caller)) know(caller);
   const regions = Object.keys(policy.regions);
   return new Map(
     [...services]

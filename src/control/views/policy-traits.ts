@@ -7,6 +7,8 @@ export interface PolicyTraits {
   readonly byPlace: boolean;
   /** The service it belongs to. */
   readonly byCaller: boolean;
+  /** Whether some service prefers the zone of its callers (balance.locality: zone_aware). */
+  readonly zoneAware: boolean;
 }
 
 const known = new WeakMap<MeshPolicy, PolicyTraits>();
@@ -27,6 +29,7 @@ function findTraits(policy: MeshPolicy): PolicyTraits {
   const regions = Object.keys(policy.regions).length > 0;
   return {
     byPlace: regions || all.some(({ balance }) => balance?.locality === "failover"),
+    zoneAware: all.some(({ balance }) => balance?.locality === "zone_aware"),
     byCaller: all.some(({ callers }) => callers !== undefined && callers !== null),
   };
 }

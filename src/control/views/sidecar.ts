@@ -6,6 +6,8 @@ import type { SidecarSettings } from "../policy/view-settings.ts";
 import type { Resource } from "../resource.ts";
 import { addressCluster } from "./address-cluster.ts";
 import { httpListener } from "./http-listener.ts";
+import { loadAssignment } from "./load-assignment.ts";
+import { policyTraits } from "./policy-traits.ts";
 import { clusterName, mayCall, type Scope } from "./scope.ts";
 import { serviceResources } from "./service-resources.ts";
 import { serviceRoutes } from "./service-routes.ts";
@@ -33,6 +35,9 @@ export function sidecarKind(settingsOf: (policy: MeshPolicy) => SidecarSettings)
       for (const service of visible) tcpClusters(scope, service);
       return [
         ...serviceResources(scope, visible),
+        ...(policyTraits(scope.policy).zoneAware
+          ? visible.map((service) => localAssignment(scope, service))
+          : []),
         scope.emit("envoy.config.route.v3.RouteConfiguration", "outbound", routes),
       ];
     },
@@ -62,6 +67,23 @@ export function sidecarKind(settingsOf: (policy: MeshPolicy) => SidecarSettings)
       ];
     },
   };
+}
+
+/**
+ * The instances of a service once more, for the cluster that its own sidecars compare zones with. Under the name of the
+ * service they would not be sent again for its cluster, which would wait for them in vain.
+ */
+function localAssignment(scope: Scope, service: string): Resource {
+  const name = `weft_local/${service}`;
+  const assignment = loadAssignment(
+    name,
+    service,
+    "",
+    scope.endpoints(service),
+    scope,
+    scope.settings(service),
+  );
+  return scope.emit("envoy.config.endpoint.v3.ClusterLoadAssignment", name, assignment);
 }
 
 function inboundRoutes(service: string): JsonValue {
