@@ -25,7 +25,7 @@ const MAX_RECORD = 16_384;
  * The message may be spread over several records.
  */
 export function parseClientHello(bytes: Buffer, limit: number): ClientHello | ClientHelloProblem {
-  const message = joinRecords(bytes);
+  const message = joinRecords(bytes.length > limit ? bytes.subarray(0, limit) : bytes, limit);
   if (message === "not-tls") return "not-tls";
   const { body, complete } = message;
   if (body.length > 0 && body[0] !== CLIENT_HELLO) return "not-tls";
@@ -38,26 +38,33 @@ export function parseClientHello(bytes: Buffer, limit: number): ClientHello | Cl
   return bytes.length >= limit ? "too-large" : "more";
 }
 
-/** Handshake bytes without their record headers. */
-function joinRecords(bytes: Buffer): { body: Buffer; complete: boolean } | "not-tls" {
-  let body: Buffer = Buffer.alloc(0);
+/** Handshake bytes without their record headers; in time that grows with the bytes only, however small the records are. */
+function joinRecords(bytes: Buffer, limit: number): { body: Buffer; complete: boolean } | "not-tls" {
+  const body = Buffer.allocUnsafe(bytes.length);
+  let size = 0;
+  const joined = (complete: boolean): { body: Buffer; complete: boolean } => ({
+    body: body.subarray(0, size),
+    complete,
+  });
   let at = 0;
   while (at < bytes.length) {
     if (bytes[at] !== HANDSHAKE_RECORD) return "not-tls";
     if (at + 1 < bytes.length && bytes[at + 1] !== 3) return "not-tls";
-    if (at + RECORD_HEADER > bytes.length) return { body, complete: false };
+    if (at + RECORD_HEADER > bytes.length) return joined(false);
     const length = bytes.readUInt16BE(at + 3);
     if (length === 0 || length > MAX_RECORD) return "not-tls";
     const end = at + RECORD_HEADER + length;
-    const part = bytes.subarray(at + RECORD_HEADER, Math.min(end, bytes.length));
-    body = body.length === 0 ? part : Buffer.concat([body, part]);
-    if (body.length > 0 && body[0] !== CLIENT_HELLO) return "not-tls";
-    // Whatever follows the message in the same flight (early data) is not looked at.
-    if (body.length >= 4 && body.length >= 4 + body.readUIntBE(1, 3)) return { body, complete: true };
-    if (end > bytes.length) return { body, complete: false };
+    size += bytes.copy(body, size, at + RECORD_HEADER, Math.min(end, bytes.length));
+    if (size > 0 && body[0] !== CLIENT_HELLO) return "not-tls";
+    if (size >= 4) {
+      // Whatever follows the message in the same flight (early data) is not looked at, nor what is too long anyway.
+      const whole = 4 + body.readUIntBE(1, 3);
+      if (size >= whole || whole > limit) return joined(true);
+    }
+    if (end > bytes.length) return joined(false);
     at = end;
   }
-  return { body, complete: true };
+  return joined(true);
 }
 
 /** Undefined when lengths contradict each other. */
