@@ -19,6 +19,8 @@ export interface ActiveListenerOptions extends ListenSocketsOptions {
   readonly clock: Clock;
   readonly net: NetContext;
   readonly scope: StatScope;
+  /** Most connections of this worker at a time; 0 = no limit. */
+  limit(): number;
   /** The listener at an address, or at its port on all addresses. */
   find(address: SocketEndpoint): ActiveListener | undefined;
 }
@@ -41,7 +43,7 @@ export class ActiveListener {
   readonly #noChain: Counter;
   readonly #inspecting: Gauge;
   readonly #inspectionTimeouts: Counter;
-  readonly #filterErrors: Counter;
+  readonly #overflow: Counter;
   readonly #remoteCloses: Counter;
   readonly #handshakeTimeouts: Counter;
   #chains: FilterChains;
@@ -64,7 +66,7 @@ export class ActiveListener {
     for (const name of IDLE_COUNTERS) scope.counter(name);
     this.#inspecting = scope.gauge("downstream_pre_cx_active");
     this.#inspectionTimeouts = scope.counter("downstream_pre_cx_timeout");
-    this.#filterErrors = scope.counter("downstream_listener_filter_error");
+    this.#overflow = scope.counter("downstream_cx_overflow");
     this.#remoteCloses = scope.counter("downstream_listener_filter_remote_close");
     this.#handshakeTimeouts = scope.counter("downstream_cx_transport_socket_connect_timeout");
   }
@@ -102,6 +104,13 @@ export class ActiveListener {
    */
   receive(socket: Socket, path: string, restored?: SocketEndpoint): void {
     const chains = this.#chains;
+    const limit = this.#options.limit();
+    if (limit > 0 && this.#sockets.size >= limit) {
+      this.#overflow.inc();
+      socket.on("error", () => {});
+      socket.destroy();
+      return;
+    }
     // Connections whose first bytes are looked at keep their filter chains too.
     this.#sockets.set(socket, chains);
     this.#open.set(chains, this.connectionsOf(chains) + 1);
@@ -118,7 +127,6 @@ export class ActiveListener {
       this.#inspecting.dec();
       if (end === "timeout") this.#inspectionTimeouts.inc();
       else if (end === "remote-close") this.#remoteCloses.inc();
-      else if (end === "refused") this.#filterErrors.inc();
       if (end === "done" || (end === "timeout" && chains.continueOnTimeout)) {
         const other = restored === undefined && chains.handsOff ? this.#wanted(facts) : undefined;
         if (other === undefined) return this.#start(socket, chains, facts, path);
@@ -142,13 +150,14 @@ export class ActiveListener {
   #start(socket: Socket, chains: FilterChains, facts: ListenerFacts, path: string): void {
     const info = connectionInfo(socket, this.name, facts, path);
     const chain = chains.find(info, facts);
+    const accepted = this.#options.clock.now();
     if (chain === undefined) {
       this.#noChain.inc();
+      chains.log?.refused(info, accepted);
       socket.on("error", () => {});
       socket.resetAndDestroy();
       return;
     }
-    const started = this.#options.clock.now();
     this.#total.inc();
     this.#active.inc();
     this.#workerTotal.inc();
@@ -157,22 +166,24 @@ export class ActiveListener {
       this.#active.dec();
       this.#workerActive.dec();
       this.#destroyed.inc();
-      this.#length.record(this.#options.clock.now() - started);
+      this.#length.record(this.#options.clock.now() - accepted);
     });
     const { transport } = chain;
     const known = {
       ...info,
       filterChainName: chain.name,
     };
-    if (transport === undefined) return this.#serve(socket, chain, known, undefined, socket, started);
+    if (transport === undefined)
+      return this.#serve(socket, chains, chain, known, undefined, socket, accepted);
     socket.on("error", () => {});
     transport.accept(socket, {
       onSecure: (secure, tls) => {
         const info = { ...known, tls: true, tlsInfo: tls };
-        this.#serve(secure, chain, info, tls, socket, started);
+        this.#serve(secure, chains, chain, info, tls, socket, accepted);
       },
       onFailure: (_reason, timedOut) => {
         if (timedOut) this.#handshakeTimeouts.inc();
+        chains.log?.unsecured(known, accepted);
       },
     });
   }
@@ -180,6 +191,7 @@ export class ActiveListener {
   /** @param raw the accepted socket, which lies below `socket` when there is TLS */
   #serve(
     socket: Socket,
+    chains: FilterChains,
     chain: Chain,
     info: ConnectionInfo,
     tls: TlsInfo | undefined,
@@ -189,7 +201,10 @@ export class ActiveListener {
     const connection = Connection.accept(socket, this.#options.net, PENDING, raw);
     connection.tls = tls;
     const { clock } = this.#options;
-    connection.handler = chain.factory.accept(new Downstream(connection, info, clock, accepted));
+    const downstream = new Downstream(connection, info, clock, accepted);
+    connection.handler = chain.factory.accept(downstream);
+    const { log } = chains;
+    if (log !== undefined) raw.once("close", () => log.closed(downstream));
   }
 
   #gone(socket: Socket, chains: FilterChains): void {
@@ -203,7 +218,7 @@ export class ActiveListener {
 
 /** Counters that exist, at 0, from the start. */
 const IDLE_COUNTERS = [
-  "downstream_cx_overflow", "downstream_cx_overload_reject", "downstream_global_cx_overflow",
+  "downstream_cx_overload_reject", "downstream_global_cx_overflow", "downstream_listener_filter_error",
   "extension_config_missing", "network_extension_config_missing",
 ] as const; // prettier-ignore
 

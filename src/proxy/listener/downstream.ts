@@ -20,18 +20,19 @@ export class Downstream implements DownstreamConnection {
   }
 
   get record(): StreamInfo {
-    return (this.#record ??= this.#createRecord());
+    return (this.#record ??= connectionRecord(this.info, this.#clock, this.#accepted));
   }
+}
 
-  #createRecord(): StreamInfo {
-    const record = new StreamInfo();
-    record.connection = this.info;
-    record.start = this.#accepted;
-    record.startWall = this.#clock.wall() - (this.#clock.now() - this.#accepted);
-    record.downstreamRemoteAddress = this.info.remoteAddress;
-    record.downstreamRemoteIp = this.info.remoteIp;
-    record.dynamicMetadata = this.info.dynamicMetadata;
-    record.filterState = this.info.filterState;
-    return record;
-  }
+/** The record of a connection that was accepted at this time of the clock. */
+export function connectionRecord(info: ConnectionInfo, clock: Clock, accepted: number): StreamInfo {
+  const record = new StreamInfo();
+  record.connection = info;
+  record.start = accepted;
+  record.startWall = clock.wall() - (clock.now() - accepted);
+  record.downstreamRemoteAddress = info.remoteAddress;
+  record.downstreamRemoteIp = info.remoteIp;
+  record.dynamicMetadata = info.dynamicMetadata;
+  record.filterState = info.filterState;
+  return record;
 }

@@ -12,6 +12,7 @@ import type {
 import type { ConnectionInfo } from "../stream-info.ts";
 import { findTransportSocket } from "../transport-sockets.ts";
 import { compileFilterChainMatch, findFilterChain, type CompiledMatch } from "./filter-chain-match.ts";
+import { ConnectionLog } from "./connection-log.ts";
 import { createNetworkChain } from "./network-chain.ts";
 
 type Listener = Messages["envoy.config.listener.v3.Listener"];
@@ -36,6 +37,8 @@ export class FilterChains {
   readonly #default: Chain | undefined;
   /** Look at a connection's first bytes, in this order. */
   readonly filters: readonly ListenerFilter[];
+  /** Access logs of the listener itself, if it has any. */
+  readonly log: ConnectionLog | undefined;
   /** Connections that were redirected here go to the listener of their original destination, if there is one. */
   readonly handsOff: boolean;
   /** Milliseconds that `filters` may take; 0 = no limit. */
@@ -52,6 +55,7 @@ export class FilterChains {
       throw new Error(
         `error adding listener '${listener.name}': transparent is not possible here: ${problem}`,
       );
+    this.log = listener.accessLog.length === 0 ? undefined : new ConnectionLog(listener.accessLog, context);
     this.handsOff = listener.useOriginalDst ?? false;
     this.filters = listenerFilters(listener, context);
     this.filtersTimeout = durationMs(listener.listenerFiltersTimeout, FILTERS_TIMEOUT);
@@ -82,6 +86,7 @@ export class FilterChains {
   }
 
   close(): void {
+    this.log?.close();
     for (const chain of this.#all()) {
       chain.factory.close();
       chain.transport?.close();

@@ -12,6 +12,7 @@ export const listenerLedger: Ledger = {
     "use_original_dst",
     "bind_to_port",
     "transparent",
+    "access_log",
     "per_connection_buffer_limit_bytes",
     "metadata",
     only("drain_type", "DEFAULT"),

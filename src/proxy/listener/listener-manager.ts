@@ -148,6 +148,7 @@ export class ListenerManager {
       return;
     }
     const { factory } = this.#options;
+    const limitKey = `envoy.resource_limits.listener.${name}.connection_limit`;
     const active = new ActiveListener(chains, {
       name,
       clock: factory.clock,
@@ -156,6 +157,7 @@ export class ListenerManager {
       workerIndex: factory.workerIndex,
       bufferLimit: context.perConnectionBufferLimit,
       backlog: listener.tcpBacklogSize ?? 0,
+      limit: () => factory.runtime.number(limitKey, 0),
       transparent: listener.transparent ?? false,
       find: (address) => this.#find(address),
     });
