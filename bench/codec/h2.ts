@@ -25,7 +25,7 @@ class NullSink implements ByteSink {
     return true;
   }
 
-  atTurnEnd(writer: TurnWriter): void {
+  beforeWrite(writer: TurnWriter): void {
     this.#writer = writer;
   }
 

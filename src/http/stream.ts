@@ -78,7 +78,7 @@ export interface CodecStream extends StreamSink {
 /** `ByteSink.writeBytes` copies at once what is not longer than this. */
 export const COPIED_WRITE = 4096;
 
-/** Something that has bytes of its own to write at the end of a turn. */
+/** Something that has bytes of its own to write. */
 export interface TurnWriter {
   /** Passes them to the sink now. */
   flush(): void;
@@ -91,19 +91,16 @@ export interface Deferred {
 
 /** Where a codec writes. Implemented by net/connection.ts; a test can pass an array. */
 export interface ByteSink {
-  /** Queues latin1 text. Written at the end of the turn, together with what else is queued. */
+  /** Queues latin1 text. Written soon, together with what else is queued. */
   writeText(text: string): void;
   /**
    * Queues bytes that stay valid until the end of the turn; up to COPIED_WRITE of them are copied before the call returns.
    * Returns false above the high watermark.
    */
   writeBytes(bytes: Buffer): boolean;
-  /**
-   * Asks for one `writer.flush()` before the next write, which may wait until the event loop has read from other
-   * connections. Without it a codec writes at the end of each call.
-   */
-  atTurnEnd?(writer: TurnWriter): void;
-  /** Runs `work` when this turn's callers have returned and its bytes are written. Without it a codec goes on at once. */
+  /** Asks for one `writer.flush()` before the next write. Without it a codec writes at the end of each call. */
+  beforeWrite?(writer: TurnWriter): void;
+  /** Runs `work` when this turn's callers have returned. Without it a codec goes on at once. */
   afterTurn?(work: Deferred): void;
   /** Stops reading from the peer. Counted: as many resumes as pauses are needed. */
   pauseReading(): void;

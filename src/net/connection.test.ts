@@ -219,7 +219,7 @@ describe("Connection", () => {
     assert.deepEqual(log.events, ["close ECONNREFUSED"]);
   });
 
-  it("writes once per turn", async () => {
+  it("writes once per round of the event loop", async () => {
     const { log, connection, peer } = await accept();
     let writes = 0;
     const { socket } = connection;

@@ -24,12 +24,12 @@ export interface ConnectionHandler {
   onClose(error: string): void;
 }
 
-/** Queued bytes that are written at once instead of at the end of the turn. */
+/** Queued bytes that are written at once and do not wait for more. */
 const FLUSH_LIMIT = 65_536;
 
 /**
- * A TCP or unix socket as codecs want it: bytes in by one callback, text and bytes out with one write per turn,
- * counted pauses. Reads go to the thread's shared buffer, or, while a long body streams, to one of the connection's
+ * A TCP or unix socket as codecs want it: bytes in by one callback, text and bytes out with one write per round of the
+ * event loop, counted pauses. Reads go to the thread's shared buffer, or, while a long body streams, to one of the connection's
  * own (`streamReads`), so that its bytes can be written on without a copy.
  */
 export class Connection implements ByteSink, Flushable {
@@ -46,6 +46,7 @@ export class Connection implements ByteSink, Flushable {
   #chunks: (string | Buffer)[] | null = null;
   #queued = 0;
   #dirty = false;
+  #gathered = false;
   #pauses = 0;
   #blocked = false;
   #closed = false;
@@ -147,7 +148,7 @@ export class Connection implements ByteSink, Flushable {
     if (this.#closed || this.#ended) return;
     this.#text += text;
     this.#queued += text.length;
-    this.#mark();
+    this.#gather();
   }
 
   writeBytes(bytes: Buffer): boolean {
@@ -155,7 +156,9 @@ export class Connection implements ByteSink, Flushable {
     // One short string is cheaper than a vector of two.
     if (bytes.length <= COPIED_WRITE) {
       this.#text += latin1(bytes, 0, bytes.length);
+      this.#gather();
     } else {
+      this.#mark();
       this.#chunks ??= [];
       if (this.#text !== "") {
         this.#chunks.push(this.#text);
@@ -165,29 +168,28 @@ export class Connection implements ByteSink, Flushable {
     }
     this.#queued += bytes.length;
     if (this.#queued >= FLUSH_LIMIT) this.flush();
-    else this.#mark();
     return !this.#blocked;
   }
 
-  atTurnEnd(writer: TurnWriter): void {
+  beforeWrite(writer: TurnWriter): void {
     if (this.#closed || this.#ended) return;
-    if (this.#writer === null) this.#context.turn.gather(this);
     this.#writer = writer;
+    this.#gather();
   }
 
   afterTurn(work: Deferred): void {
     this.#context.turn.defer(work);
   }
 
-  /** Writes what is queued now. Called at the end of the turn; call it only to be earlier than that. */
+  /** Writes what is queued now. Called in due time; call it only to be earlier than that. */
   flush(): void {
     const writer = this.#writer;
     if (writer !== null) {
-      this.#dirty = true;
+      this.#dirty = this.#gathered = true;
       this.#writer = null;
       writer.flush();
     }
-    this.#dirty = false;
+    this.#dirty = this.#gathered = false;
     if (this.#queued === 0 || this.#closed) return;
     const socket = this.socket;
     const chunks = this.#chunks;
@@ -261,6 +263,14 @@ export class Connection implements ByteSink, Flushable {
     else this.#raw.resetAndDestroy();
   }
 
+  /** Text and copied bytes wait until all that can be read now has been. */
+  #gather(): void {
+    if (this.#gathered) return;
+    this.#gathered = true;
+    this.#context.turn.gather(this);
+  }
+
+  /** Bytes that are not copied are valid until the end of the turn. */
   #mark(): void {
     if (this.#dirty) return;
     this.#dirty = true;

@@ -6,10 +6,13 @@ export interface Flushable {
 }
 
 /**
- * Collects the connections of a thread that were written to, so that each gets one write, and work that must wait until
- * the stack is empty. Whoever reads bytes calls `begin()` before and `end()` after it handles them, which is a turn;
- * writes from elsewhere (timers, promises) are flushed by an immediate. So are those of connections that many streams
- * share, since the reads of one round of the event loop often belong to several of their streams.
+ * Collects the connections of a thread that were written to, and work that must wait until the stack is empty. Whoever
+ * reads bytes calls `begin()` before and `end()` after it handles them, which is a turn.
+ *
+ * Writes wait until everything that can be read in this round of the event loop has been, and then go out one after the
+ * other: a connection that several streams share gets one write, and peers that sleep are woken once for many writes,
+ * which costs more than the write itself. Bytes of a read buffer that is about to be used again cannot wait longer than
+ * the turn.
  */
 export class WriteTurn {
   // Two lists each, one filled while the other is worked off, with counts of their own: setting an array's length is a
@@ -17,7 +20,9 @@ export class WriteTurn {
   #dirty: (Flushable | undefined)[] = [];
   #flushing: (Flushable | undefined)[] = [];
   #dirtyCount = 0;
-  #gathered: Flushable[] = [];
+  #gathered: (Flushable | undefined)[] = [];
+  #sending: (Flushable | undefined)[] = [];
+  #gatheredCount = 0;
   #deferred: (Deferred | undefined)[] = [];
   #running: (Deferred | undefined)[] = [];
   #deferredCount = 0;
@@ -38,18 +43,19 @@ export class WriteTurn {
     return this.#time;
   }
 
+  /** Flushes the connection when everything that can be read now has been. */
+  gather(connection: Flushable): void {
+    this.#gathered[this.#gatheredCount++] = connection;
+    this.#schedule();
+  }
+
+  /** Flushes the connection at the end of this turn. */
   add(connection: Flushable): void {
     this.#dirty[this.#dirtyCount++] = connection;
     if (this.#inside === 0) this.#schedule();
   }
 
-  /** Like `add`, but waits until all that can be read now has been. */
-  gather(connection: Flushable): void {
-    this.#gathered.push(connection);
-    this.#schedule();
-  }
-
-  /** Runs `work` after the writes of this turn. */
+  /** Runs `work` when the callers of this turn have returned. */
   defer(work: Deferred): void {
     this.#deferred[this.#deferredCount++] = work;
     if (this.#inside === 0) this.#schedule();
@@ -79,12 +85,18 @@ export class WriteTurn {
     this.#inside--;
   }
 
-  /** What is gathered meanwhile has its turn in the next round. */
+  /** What is gathered meanwhile waits for the next round. */
   #flushGathered(): void {
     const batch = this.#gathered;
-    if (batch.length === 0) return;
-    this.#gathered = [];
-    for (const connection of batch) connection.flush();
+    const count = this.#gatheredCount;
+    this.#gathered = this.#sending;
+    this.#gatheredCount = 0;
+    this.#sending = batch;
+    for (let i = 0; i < count; i++) {
+      const connection = batch[i]!;
+      batch[i] = undefined;
+      connection.flush();
+    }
   }
 
   #flushAll(): void {

@@ -60,7 +60,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   readonly #reader: FrameReader;
   readonly #outbound: Outbound;
   readonly #window: ReceiveWindow;
-  readonly #writesAtTurnEnd: boolean;
+  readonly #writesLater: boolean;
   readonly #streams = new StreamTable();
   /** Receiver of the DATA frame under way; null if its bytes are of no use. */
   #dataStream: H2Stream | null = null;
@@ -78,7 +78,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#streamsActive = stats.streams_active;
     this.streamWindow = options.initialStreamWindowSize;
     this.writer = new FrameWriter(sink);
-    this.#writesAtTurnEnd = sink.atTurnEnd !== undefined;
+    this.#writesLater = sink.beforeWrite !== undefined;
     this.encoder = new HpackEncoder(options.hpackTableSize);
     this.#decoder = new HpackDecoder(options.hpackTableSize);
     this.budgets = new InboundBudgets(options, clock);
@@ -111,7 +111,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     // A turn writes few control frames unless it is a flood.
     if ((this.writer.blocked || this.writer.controlFrames > A_FEW) && !this.stopped)
       this.#charge(outboundFlood(this.writer, this.#options));
-    if (!this.#writesAtTurnEnd) this.writer.flush();
+    if (!this.#writesLater) this.writer.flush();
   }
 
   drained(): void {

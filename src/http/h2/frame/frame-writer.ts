@@ -147,7 +147,7 @@ export class FrameWriter implements TurnWriter {
       this.buffer = Buffer.allocUnsafeSlow(Math.max(SIZE, bytes));
       this.at = this.#start = 0;
     }
-    this.#sink.atTurnEnd?.(this);
+    this.#sink.beforeWrite?.(this);
   }
 }
 
