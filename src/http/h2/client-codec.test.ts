@@ -172,6 +172,21 @@ describe("H2ClientCodec", () => {
     assert.deepEqual(play.events(), ["headers 200  END", "unusable go-away"]);
   });
 
+  it("keeps a whole response when the server stops the request afterwards", () => {
+    const play = new H2ClientPlay();
+    const { stream } = play.open("POST");
+    play.send(headers(1, OK, 0));
+    stream.pause();
+    play.send(frame("DATA", END_STREAM, 1, "all"), frame("RST_STREAM", 0, 1, uint32(0)));
+    assert.deepEqual(play.events(), ["headers 200"]);
+    play.frames();
+    stream.data(Buffer.from("more"), true);
+    assert.deepEqual(play.frames(), []);
+    stream.resume();
+    assert.deepEqual(play.events(), ["data all END", "idle"]);
+    assert.equal(play.codec.activeStreams, 0);
+  });
+
   it("maps resets", () => {
     const play = new H2ClientPlay();
     for (const [i, code] of [0, 7, 8, 10].entries()) {

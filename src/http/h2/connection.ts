@@ -35,7 +35,7 @@ import { HpackEncoder } from "./hpack/encoder.ts";
 import type { H2Options } from "./options.ts";
 import { Outbound, type OutboundOwner } from "./outbound.ts";
 import { RecentResets } from "./recent-resets.ts";
-import { codeOfReset, resetOfCode } from "./reset-code.ts";
+import { codeOfReset, outlivesReset, resetOfCode } from "./reset-code.ts";
 import { PeerSettings } from "./settings.ts";
 import { StreamTable } from "./stream-table.ts";
 import { CLOSED, LOCAL_CLOSED, REMOTE_CLOSED } from "./state.ts";
@@ -314,6 +314,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       return;
     }
     this.stats.rx_reset.inc();
+    if (outlivesReset(stream, code, this.#side.isServer)) return this.#outbound.remove(stream);
     const reason = resetOfCode(code, this.#side.isServer);
     const refused = reason === "remote-refused-stream-reset";
     this.release(stream, reason, refused ? "http2.remote_refuse" : "http2.remote_reset", true);

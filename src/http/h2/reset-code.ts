@@ -7,6 +7,8 @@ import {
   REFUSED_STREAM,
   type ErrorCode,
 } from "./error-code.ts";
+import type { H2Stream } from "./h2-stream.ts";
+import { CLOSED } from "./state.ts";
 
 /** Code of the RST_STREAM that a handler's reset sends: Envoy's, which takes INTERNAL_ERROR for cancellations too. */
 export function codeOfReset(reason: ResetReason): ErrorCode {
@@ -38,4 +40,16 @@ export function resetOfCode(code: ErrorCode, isServer: boolean): ResetReason {
     default:
       return "remote-reset";
   }
+}
+
+/**
+ * A message that has come as a whole stays when the peer resets the stream, even if its reader has not had all of it:
+ * nothing can be reset once both sides have ended, and a server that answers early may stop the request with NO_ERROR
+ * (RFC 9113 section 8.1). Nothing more is sent on such a stream.
+ */
+export function outlivesReset(stream: H2Stream, code: ErrorCode, isServer: boolean): boolean {
+  if (!stream.remoteClosed || stream.inboundDone) return false;
+  if (stream.state !== CLOSED && (code !== NO_ERROR || isServer)) return false;
+  stream.state = CLOSED;
+  return true;
 }
