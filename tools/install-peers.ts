@@ -24,6 +24,7 @@ const debianPackages: Record<string, string> = {
   wrk: "wrk",
   h2load: "nghttp2-client",
   curl: "curl",
+  chromium: "chromium",
   etcd: "etcd-server",
   dnsmasq: "dnsmasq-base",
   iptables: "iptables",

@@ -11,6 +11,7 @@ export type PeerName =
   | "wrk"
   | "h2load"
   | "curl"
+  | "chromium"
   | "h2spec"
   | "etcd"
   | "dnsmasq"

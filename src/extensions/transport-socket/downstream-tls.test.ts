@@ -197,6 +197,18 @@ describe("downstreamTls", () => {
     });
   }
 
+  it("resumes sessions of another proxy that has the same session_ticket_keys", async () => {
+    const keys = (text: string) => ({ session_ticket_keys: { keys: [inline(text.repeat(80))] } });
+    const [one, same, other] = [
+      await listen({ tls: keys("k") }),
+      await listen({ tls: keys("k") }),
+      await listen({ tls: keys("o") }),
+    ];
+    const { session } = await ask(one.port);
+    assert.equal((await ask(same.port, { session: session! })).reused, true);
+    assert.equal((await ask(other.port, { session: session! })).reused, false);
+  });
+
   it("asks for client certificates and checks their chain and names", async () => {
     const validation_context = {
       trusted_ca: inline(ca.cert),

@@ -20,7 +20,13 @@ import { CertificatesByName, firstOfEachKind } from "./certificates-by-name.ts";
 import { certificateReport } from "./certificate-report.ts";
 import { LiveMaterial } from "./live-material.ts";
 import { peerPolicy } from "./peer-policy.ts";
-import { keyOptions, materialHash, ticketKeys, trustOptions } from "./tls-context-options.ts";
+import {
+  configuredTicketSecret,
+  keyOptions,
+  materialHash,
+  ticketKeys,
+  trustOptions,
+} from "./tls-context-options.ts";
 import { tlsLedger } from "./tls-ledger.ts";
 import { tlsParameters } from "./tls-parameters.ts";
 import { checkSecret, type KeyPair, type TlsMaterial } from "./tls-secrets.ts";
@@ -39,6 +45,9 @@ export const downstreamTls: TransportSocketDef<typeof TYPE> = {
   createServer: (config, context) => new DownstreamTls(config, context),
   checkSecret,
 };
+
+/** With configured keys, tickets are for all proxies that have them. */
+const NO_SALT = new Uint8Array(0);
 
 /** One version of the certificates, ready for handshakes. */
 interface Version {
@@ -148,6 +157,8 @@ class DownstreamTls implements ServerTransport {
     const hash = materialHash(material, settings);
     const secret = this.#context.processSecret;
     const resumption = config.sessionTicketKeysType;
+    const own =
+      resumption.case === "sessionTicketKeys" ? configuredTicketSecret(resumption.value) : undefined;
     const stateless = !(resumption.case === "disableStatelessSessionResumption" && resumption.value);
     const alpn = offered(config.commonTlsContext?.alpnProtocols ?? [], this.#context);
     return {
@@ -161,7 +172,8 @@ class DownstreamTls implements ServerTransport {
       ...(config.sessionTimeout !== undefined && {
         sessionTimeout: durationMs(config.sessionTimeout) / 1000,
       }),
-      ...(stateless && secret !== undefined && { ticketKeys: ticketKeys(secret, hash) }),
+      ...(stateless && own !== undefined && { ticketKeys: ticketKeys(own, NO_SALT) }),
+      ...(stateless && own === undefined && secret !== undefined && { ticketKeys: ticketKeys(secret, hash) }),
       ...(!stateless && { secureOptions: constants.SSL_OP_NO_TICKET }),
       ...(alpn.length > 0 && { ALPNProtocols: alpn }),
     };

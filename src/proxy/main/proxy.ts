@@ -325,7 +325,7 @@ export class Proxy {
   /** Brings in what workers have counted, and what only this thread can tell. */
   async #prepareStats(): Promise<void> {
     await Promise.all([this.#pool.flushStats(), this.#predecessor?.askCounters()]);
-    refreshServerStats(this.#merged, this.#stats, this.state, this.uptime);
+    refreshServerStats(this.#merged, this.#stats, this.state, this.uptime, this.#clock.wall());
     for (const { active, slot } of this.clusters.clusters.values())
       if (active !== undefined) this.#breakerGauges.update(active.message, slot);
     this.#stats.flush();

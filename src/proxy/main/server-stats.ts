@@ -16,6 +16,7 @@ const STATES: Readonly<Record<ServerState, number>> = {
 };
 /** What Envoy shows without any certificate. */
 const NO_CERTIFICATE = 4_294_967_295;
+const DAY_SECONDS = 86_400;
 
 /** Makes the names that every process has show up. */
 export function declareServerStats(merged: MergedStats, concurrency: number): void {
@@ -36,6 +37,7 @@ export function refreshServerStats(
   stats: StatStore,
   state: ServerState,
   uptimeMs: number,
+  wallMs: number,
 ): void {
   const { heapUsed, heapTotal, rss } = memoryUsage();
   const server = stats.scope("server.");
@@ -45,8 +47,18 @@ export function refreshServerStats(
   server.gauge("memory_allocated").set(heapUsed);
   server.gauge("memory_heap_size").set(heapTotal);
   server.gauge("memory_physical_size").set(rss);
-  server.gauge("days_until_first_cert_expiring").set(NO_CERTIFICATE);
+  server.gauge("days_until_first_cert_expiring").set(daysUntilFirstExpiry(merged, wallMs));
   server.gauge("total_connections").set(openConnections(merged));
+}
+
+/** Whole days, from what the TLS contexts in use say of their certificates; 0 for one that has expired. */
+function daysUntilFirstExpiry(merged: MergedStats, wallMs: number): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const scope of ["listener.", "cluster."])
+    for (const [name, seconds] of merged.gauges(scope))
+      if (seconds < first && name.endsWith(".expiration_unix_time_seconds")) first = seconds;
+  if (first === Number.POSITIVE_INFINITY) return NO_CERTIFICATE;
+  return Math.max(0, Math.floor((first - wallMs / 1000) / DAY_SECONDS));
 }
 
 /** Client connections that are open in all workers. */
