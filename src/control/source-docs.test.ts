@@ -20,7 +20,7 @@ test("sources are sorted, and their defaults pass their own checks", () => {
     const required = Object.entries(source.options).filter(([, option]) => option.required === true);
     const given = required.map(
       ([name, { kind }]) =>
-        `${name}=${kind === "url" ? "http://x" : kind === "pairs" ? "a=b:1" : "http://x"}`,
+        `${name}=${kind === "url" ? "http://x" : kind === "pairs" ? "a=b:1" : "http://x:1"}`,
     );
     assert.doesNotThrow(() => parseSource(`${source.name}:${given.join(",")}`, sources, {}), source.name);
   }

@@ -15,6 +15,7 @@ import { lyftSource } from "./lyft.ts";
 import { marathonSource } from "./marathon.ts";
 import { nomadSource } from "./nomad.ts";
 import { registrySource } from "./registry.ts";
+import { xdsSource } from "./xds.ts";
 
 /** The sources that ship: one line each. */
 export const sources: readonly DiscoverySourceDef[] = [
@@ -34,4 +35,5 @@ export const sources: readonly DiscoverySourceDef[] = [
   marathonSource,
   nomadSource,
   registrySource,
+  xdsSource,
 ];
