@@ -202,6 +202,16 @@ test("incremental: a wildcard without content is answered, so that the client ne
   assert.equal(client.told(resources()), "");
 });
 
+test("incremental: who asks for nothing of a type without wildcard is told so", () => {
+  const client = delta(ENDPOINT);
+  client.ask();
+  assert.equal(client.told(endpoints("a=1")), "");
+  client.ack();
+  assert.equal(client.told(endpoints("a=2")), undefined);
+  client.ask("a");
+  assert.equal(client.told(endpoints("a=2")), "a=2");
+});
+
 test("incremental: names that are not there are told as absent, and come when they are", () => {
   const client = delta(ENDPOINT);
   client.ask("a b");

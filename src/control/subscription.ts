@@ -3,7 +3,7 @@ import type { DiscoveryProtocol } from "./discovery-response.ts";
 import { Interest } from "./interest.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { ResourceSet } from "./resource-set.ts";
-import { typeDef, type ResourceTypeName } from "./resource-type.ts";
+import { typeDef, VIRTUAL_HOST, type ResourceTypeName } from "./resource-type.ts";
 
 /** What a request turned out to be. */
 export type RequestVerdict =
@@ -100,7 +100,9 @@ export class Subscription {
     if (first) {
       this.#seen = true;
       // A client that comes back says what it has. State of the world: it is answered all the same, to learn a nonce.
-      this.#mustAnswer = this.#protocol === "sotw" || (this.#interest.wildcard && request.known.size === 0);
+      // Incremental: who names nothing waits until it is told that there is nothing, as Envoy does with virtual hosts.
+      this.#mustAnswer =
+        this.#protocol === "sotw" || (request.known.size === 0 && this.#interest.names.size === 0);
       this.#known = request.known.size > 0 ? request.known : undefined;
       this.#returned = request.versionInfo !== "" || request.known.size > 0;
       this.acceptedVersion = request.versionInfo;
@@ -126,7 +128,8 @@ export class Subscription {
 
   /** What to send now, given everything the node may have; undefined when it has it already or is not ready for it. */
   respond(available: ResourceSet): ResourceChanges | undefined {
-    if (this.#awaiting !== undefined || this.#interest.isNone) return undefined;
+    if (this.#awaiting !== undefined) return undefined;
+    if (this.#interest.isNone) return this.#nothing(available);
     if (available === this.#sent && this.#wanted.isNone && !this.#mustAnswer) return undefined;
     const response = this.#difference(available);
     const due = this.#mustAnswer || !this.#wanted.isNone;
@@ -174,6 +177,14 @@ export class Subscription {
     this.lastError = "";
   }
 
+  /** The answer to an incremental client that asks for nothing of a type that has no "everything". */
+  #nothing(available: ResourceSet): ResourceChanges | undefined {
+    if (this.#protocol !== "delta" || !this.#mustAnswer) return undefined;
+    this.#mustAnswer = false;
+    const absent = this.type === VIRTUAL_HOST ? routesWithHosts(available) : [];
+    return (this.#awaiting = new ResourceChanges(this.type, available, [], { absent }));
+  }
+
   #difference(available: ResourceSet): ResourceChanges {
     const known = this.#known;
     if (known !== undefined) {
@@ -218,6 +229,14 @@ export class Subscription {
 }
 
 const EVERYTHING = Interest.of(["*"]);
+
+/**
+ * Envoy asks for nothing by name before the first request needs a virtual host, and yet holds its listener back until it
+ * hears of the route configuration: of a host that is not there, so that each is fetched when it is needed.
+ */
+function routesWithHosts(hosts: ResourceSet): string[] {
+  return [...new Set(hosts.resources.map(({ name }) => name.slice(0, name.lastIndexOf("/") + 1)))];
+}
 
 /** What a client that says what it has must be told. */
 function compareWithKnown(
