@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { loadPolicy } from "../../control/policy/load-policy.ts";
 import { proxyBootstrap } from "../proxy-bootstrap.ts";
 import { findEnvoy } from "./find-envoy.ts";
 import { freePorts } from "./free-ports.ts";
@@ -120,6 +121,8 @@ export class MeshPlan {
       api,
       "--last-good",
       join(this.options.dataDir, "last-good.json"),
+      "--store",
+      join(this.options.dataDir, "control.db"),
       // There is no other control plane to go to.
       "--drain-time",
       0,
@@ -167,8 +170,11 @@ export class MeshPlan {
       },
       sidecar: config.sidecar,
       retries: config.retries,
+      ...config.policy,
     };
-    writeFileSync(join(this.#run, "mesh.yaml"), stringify(mesh));
+    const text = stringify(mesh);
+    loadPolicy(text, "mesh policy");
+    writeFileSync(join(this.#run, "mesh.yaml"), text);
     if (auth.rules.length > 0)
       writeFileSync(join(this.#run, "auth-policy.yaml"), stringify({ rules: auth.rules }));
   }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { edgeRoutes } from "../../control/policy/edge-route.ts";
 import { meshPolicySchema } from "../../control/policy/mesh-policy.ts";
+import { referenceProblems } from "../../control/policy/reference-problems.ts";
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be a name of a-z, 0-9 and -");
 const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[\d.]+):\d{1,5}$/, "must be IP:PORT");
@@ -22,7 +23,18 @@ const service = z
     "needs either command or addresses",
   );
 
-const { sidecar, retries } = meshPolicySchema.shape;
+const { sidecar, retries, ...more } = meshPolicySchema.shape;
+
+/** The rest of the mesh policy: what is not said elsewhere in the file. */
+const policy = z
+  .strictObject({
+    defaults: more.defaults,
+    templates: more.templates,
+    services: more.services,
+    connect_timeout_ms: more.connect_timeout_ms,
+    access_log: more.access_log,
+  })
+  .prefault({});
 
 /** `weft.yaml`: a whole mesh on this machine. */
 export const upConfigSchema = z
@@ -43,8 +55,14 @@ export const upConfigSchema = z
       .prefault({}),
     sidecar,
     retries,
+    policy,
   })
   .superRefine((config, context) => {
+    const whole = meshPolicySchema.safeParse({ edge: { routes: config.routes }, ...config.policy });
+    for (const { path, message } of whole.success ? referenceProblems(whole.data) : []) {
+      const here = path[0] === "edge" ? path.slice(1) : ["policy", ...path];
+      context.addIssue({ code: "custom", path: here, message });
+    }
     config.routes.forEach((route, i) => {
       if (config.services[route.service] !== undefined) return;
       const known = Object.keys(config.services).join(", ") || "none";
