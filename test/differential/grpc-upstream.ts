@@ -23,6 +23,8 @@ export const grpcUpstream = z.strictObject({
     answers: z.array(answer).default(["silent"]),
     /** An answer does not end its call. */
     stream: z.boolean().default(false),
+    /** The case does not end before it was told something. */
+    awaited: z.boolean().default(false),
     /** Fields of requests that are left out of the record, as they are printed there (`*` for one part of a path). */
     omit: z.array(z.string()).default([]),
   }),

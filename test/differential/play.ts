@@ -93,6 +93,7 @@ export async function play(
       if (connection instanceof H2Client) await connection.settle(entry.expect.fate ?? "open");
       else await settle(connection, entry);
     }
+    await waitForCalls(entry, upstreams, notes);
     const answered = [...connections.values()].reduce((sum, each) => sum + answersOf(each), 0);
     const stats = await readStats(entry, proxy, environment);
     const log = entry.access_log === undefined ? [] : await readLog(environment.logFile, answered);
@@ -111,6 +112,23 @@ export async function play(
     for (const connection of connections.values()) {
       (connection instanceof H2Client ? connection : connection.client).close();
     }
+  }
+}
+
+/** Waits for upstreams that are called after the response: log services. */
+async function waitForCalls(
+  entry: Case,
+  upstreams: ReadonlyMap<string, CaseUpstream>,
+  notes: string[],
+): Promise<void> {
+  for (const [name, upstream] of upstreams) {
+    const spec = entry.upstreams[name];
+    if (typeof spec !== "object" || !("grpc" in spec) || !spec.grpc.awaited) continue;
+    const told = (): boolean =>
+      upstream.connections().some(({ calls }) => calls?.some((lines) => lines.includes("message:")));
+    const deadline = performance.now() + RESPONSE_TIMEOUT_MS;
+    while (!told() && performance.now() < deadline) await sleep(20);
+    if (!told()) notes.push(`timed out: upstream ${name} was not told anything`);
   }
 }
 

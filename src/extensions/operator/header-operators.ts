@@ -1,3 +1,4 @@
+import { sectionBytes } from "./section-bytes.ts";
 import { isGrpcContentType } from "../../grpc/content-type.ts";
 import { statusOfHttp } from "../../grpc/status.ts";
 import { headerId } from "../../http/header-name.ts";
@@ -111,19 +112,6 @@ function pathOperator(): OperatorDef {
 function queryParameter(path: string, name: string): string | undefined {
   const mark = path.indexOf("?");
   return mark < 0 ? undefined : (new URLSearchParams(path.slice(mark + 1)).get(name) ?? undefined);
-}
-
-/** Bytes of names and values with the pseudo fields, as HTTP/2 would count them. */
-function sectionBytes(headers: HeaderMap | undefined): number {
-  if (headers === undefined) return 0;
-  let bytes = headers.byteSize;
-  if (headers.method !== "") bytes += 7 + headers.method.length;
-  if (headers.path !== "") bytes += 5 + headers.path.length;
-  if (headers.scheme !== "") bytes += 7 + headers.scheme.length;
-  if (headers.authority !== "") bytes += 10 + headers.authority.length;
-  if (headers.protocol !== "") bytes += 9 + headers.protocol.length;
-  if (headers.status !== 0) bytes += 10;
-  return bytes;
 }
 
 const GRPC_NAMES = [
