@@ -163,6 +163,8 @@ export type FromWorker =
       readonly listener: string;
       readonly sockets: readonly HandedSocket[];
     }
+  /** The worker ends after an error: its sockets, so that clients that wait in them are not lost. */
+  | { readonly kind: "orphaned"; readonly sockets: readonly HandedSocket[] }
   /** Answer to "release-sockets". */
   | { readonly kind: "released"; readonly id: number; readonly sockets: readonly HandedSocket[] }
   /** Answer to "stop-listening": what was to be closed here is closed or handed over. */

@@ -7,6 +7,7 @@ import test, { type TestContext } from "node:test";
 import { ProcessLog } from "./main/process-log.ts";
 import { tempDir } from "../testing/temp-dir.ts";
 import { waitUntil } from "../testing/wait-until.ts";
+import { ConnectionLoad } from "../testing/connection-load.ts";
 import { endpoints, listener, routesTo, staticCluster } from "../testing/proxy-config.ts";
 import { defaultOptions, type ProxyOptions } from "./options.ts";
 import { startProxy, type ProxyServer } from "./server.ts";
@@ -169,17 +170,22 @@ test("startProxy() takes listeners, routes, clusters and endpoints from files an
   assert.match(stats, /^cluster\.up\.version_text: "7"$/m);
 });
 
-test("startProxy() replaces a worker that crashed", async (t) => {
-  const directory = tempDir("crash");
+/** A manifest whose balancer breaks the thread at its first pick of a host; the URL of its file. */
+function crashingManifest(directory: string): string {
   const manifest = join(directory, "manifest.ts");
   const source = new URL("../extensions/index.ts", import.meta.url).href;
-  // The balancer of this manifest breaks the thread at its first pick of a host.
   writeFileSync(
     manifest,
     `import { extensions as all } from ${JSON.stringify(source)};
     const crash = (def: any) => ({ ...def, create: () => () => ({ pick: () => void setTimeout(() => { throw new Error("crash on purpose"); }) }) });
     export const extensions = { ...all, lb: all.lb.map(crash) };`,
   );
+  return `file://${manifest}`;
+}
+
+test("startProxy() replaces a worker that crashed", async (t) => {
+  const directory = tempDir("crash");
+  const manifest = crashingManifest(directory);
   const logPath = join(directory, "proxy.log");
   const options = {
     ...defaultOptions(),
@@ -199,7 +205,7 @@ test("startProxy() replaces a worker that crashed", async (t) => {
     escaped: false,
     path: logPath,
   });
-  const server = await startProxy(options, { manifest: `file://${manifest}`, log });
+  const server = await startProxy(options, { manifest, log });
   t.after(() => server.close());
   const { address } = server.listeners()[0]!;
   await get(address, "/").catch(() => undefined);
@@ -209,6 +215,38 @@ test("startProxy() replaces a worker that crashed", async (t) => {
   assert.match(readFileSync(logPath, "utf8"), /crash on purpose/);
   await waitUntil("it came true", async () => !(await refused(address)));
   assert.equal((await get(address, "/direct")).body, "hi");
+});
+
+test("a worker that crashes under load loses its own connections, and nobody who waits to be accepted", async (t) => {
+  const directory = tempDir("crash-load");
+  const options = {
+    ...defaultOptions(),
+    concurrency: 2,
+    logPath: join(directory, "log"),
+    configYaml: JSON.stringify({
+      admin,
+      static_resources: {
+        listeners: [listener("l", { route_config: routesTo("up") })],
+        clusters: [staticCluster("up", 1)],
+      },
+    }),
+  };
+  const server = await startProxy(options, { manifest: crashingManifest(directory) });
+  t.after(() => server.close());
+  const port = Number(server.listeners()[0]!.address.split(":")[1]);
+  const clients = 8;
+  const load = new ConnectionLoad(port, clients);
+  await waitUntil("traffic", () => load.answered > 100, 20_000);
+  await get(`127.0.0.1:${port}`, "/").catch(() => undefined);
+  const replaced = async (): Promise<boolean> =>
+    (await get(server.adminAddress!, "/stats?filter=worker_crashes")).body.includes(": 1");
+  await waitUntil("the crash", replaced, 20_000);
+  const before = load.answered;
+  await waitUntil("traffic after it", () => load.answered > before + 500, 20_000);
+  await load.end();
+  const failed = [...load.failed.values()].reduce((sum, each) => sum + each, 0);
+  // Each client has one connection; the queues hold none that is lost.
+  assert.ok(failed <= clients, `${failed} connections failed`);
 });
 
 test("startProxy() says why workers cannot start", async () => {

@@ -152,9 +152,10 @@ export class WorkerRuntime {
     }
   }
 
-  /** Writes out logs before the thread dies of an error. */
-  flushLogs(): void {
+  /** Saves what others can use before the thread dies of an error: logs, and sockets with clients in their queues. */
+  salvage(): void {
     logFiles(this.#clock).flushAll();
+    this.#port.post({ kind: "orphaned", sockets: this.listeners.orphanSockets() });
   }
 
   log(level: string, message: string): void {

@@ -27,7 +27,7 @@ async function start(): Promise<void> {
   const die = (error: unknown): void => {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     runtime.log("critical", `Worker ${init.index} ends after an error that nobody caught: ${text}`);
-    runtime.flushLogs();
+    runtime.salvage();
     setImmediate(() => process.exit(1));
   };
   process.on("uncaughtException", die);

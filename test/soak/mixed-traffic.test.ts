@@ -36,6 +36,7 @@ test(`mixed traffic for ${SECONDS} s leaves nothing behind`, async (t) => {
   publish();
   const proxy = await startProxy("weft", bootstrapOf(lds, upstreams), {
     concurrency: 2,
+    timeoutMs: 60_000,
     args: ["--drain-time-s", "2"],
   });
   t.after(() => proxy.stop());

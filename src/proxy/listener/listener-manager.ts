@@ -13,6 +13,7 @@ import { listenAddresses } from "../main/listener-parts.ts";
 import type { BindAddress, Closing, FromWorker, HandedSocket, ToWorker } from "../link.ts";
 import { ActiveListener } from "./active-listener.ts";
 import { FilterChains } from "./filter-chains.ts";
+import { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { SocketCloser } from "./socket-closer.ts";
 
 type Listener = Messages["envoy.config.listener.v3.Listener"];
@@ -50,6 +51,8 @@ export class ListenerManager {
   /** Chains that accept nothing any more, with what to do when their last connection is gone. */
   readonly #draining = new Map<FilterChains, () => void>();
   readonly #closer: SocketCloser;
+  /** Sockets whose listener has not come yet. */
+  readonly #early: ParkedSocket[] = [];
 
   constructor(options: ListenerManagerOptions) {
     this.#options = options;
@@ -106,13 +109,18 @@ export class ListenerManager {
     this.#options.post({ kind: "released", id, sockets });
   }
 
-  /** Takes sockets back that were released. */
+  /** Gives all sockets away that another thread can have. */
+  orphanSockets(): HandedSocket[] {
+    return [...this.#entries.values()].flatMap(({ active }) => active.listening.releaseToThread());
+  }
+
+  /** Takes sockets that were released, or of a worker that is gone; their listener may be on its way. */
   adoptSockets(sockets: readonly HandedSocket[]): void {
     for (const socket of sockets) {
       const entry = [...this.#entries.values()].find(({ bind }) =>
         bind.some((each) => sameAddresses([each], [socket.bind])),
       );
-      if (entry === undefined) socket.server.close();
+      if (entry === undefined) this.#early.push(new ParkedSocket(socket));
       else entry.active.listening.adopt([socket]);
     }
   }
@@ -166,6 +174,7 @@ export class ListenerManager {
     const before = [...this.#entries.values()].map(({ active: { listening } }) => listening);
     for (const other of before) active.listening.takeFrom(other, bind);
     active.listening.adopt(message.sockets ?? []);
+    active.listening.adopt(this.#takeEarly(bind));
     try {
       await active.listening.listen(bind);
     } catch (error) {
@@ -191,6 +200,13 @@ export class ListenerManager {
     }
     const any = ip.includes(":") ? "::" : "0.0.0.0";
     return this.#byAddress.get(`${ip} ${port}`) ?? this.#byAddress.get(`${any} ${port}`);
+  }
+
+  #takeEarly(bind: readonly BindAddress[]): HandedSocket[] {
+    const fits = (socket: ParkedSocket): boolean => bind.some((each) => sameAddresses([each], [socket.bind]));
+    const taken = this.#early.filter(fits);
+    for (const socket of taken) this.#early.splice(this.#early.indexOf(socket), 1);
+    return taken.map((socket) => socket.unpark());
   }
 
   /** Lets a listener accept what waits, then drains what it has. */

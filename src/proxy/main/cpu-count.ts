@@ -1,23 +1,55 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
 
-/**
- * Worker threads by default, as Envoy counts them: the CPUs this process may run on, but no more than its cgroup pays
- * for (rounded down), at least one. ENVOY_CGROUP_CPU_DETECTION=false leaves the cgroup out.
- */
-export function defaultConcurrency(env: NodeJS.ProcessEnv = process.env): number {
-  const cpus = availableParallelism();
-  if (env["ENVOY_CGROUP_CPU_DETECTION"] === "false") return cpus;
-  const limit = cgroupCpus();
-  return Math.max(1, limit === undefined ? cpus : Math.min(cpus, Math.floor(limit)));
+/** Where the numbers come from; tests have files of their own. */
+export interface CpuSources {
+  readonly env: NodeJS.ProcessEnv;
+  /** CPUs that the process may run on (affinity, cpusets). */
+  readonly available: number;
+  /** Text of a file, undefined if it cannot be read. */
+  read(path: string): string | undefined;
 }
 
-/** CPUs of the cgroup's quota; undefined = unlimited. */
-function cgroupCpus(): number | undefined {
-  const v2 = read("/sys/fs/cgroup/cpu.max");
-  if (v2 !== undefined) return parseCpuMax(v2);
-  const quota = Number(read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") ?? -1);
-  const period = Number(read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") ?? 0);
+const SYSTEM: CpuSources = { env: process.env, available: availableParallelism(), read };
+
+/**
+ * Worker threads by default, as Envoy counts them: the CPUs this process may run on, but no more than its cgroup and those
+ * above it pay for (rounded down), at least one. ENVOY_CGROUP_CPU_DETECTION=false leaves cgroups out.
+ */
+export function defaultConcurrency(sources: CpuSources = SYSTEM): number {
+  const { available } = sources;
+  if (sources.env["ENVOY_CGROUP_CPU_DETECTION"] === "false") return available;
+  return Math.max(1, Math.min(available, Math.floor(cgroupCpus(sources))));
+}
+
+/** CPUs of the smallest quota that holds for this process; Infinity = unlimited. */
+function cgroupCpus({ read: readFile }: CpuSources): number {
+  const lines = (readFile("/proc/self/cgroup") ?? "0::/\n1:cpu:/").split("\n");
+  let cpus = Infinity;
+  for (const line of lines) {
+    const [, controllers = "", path = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const isV2 = controllers === "" && line !== "";
+    if (!isV2 && !controllers.split(",").includes("cpu")) continue;
+    // In a container the path may be the host's: then only the mount's own root is there.
+    for (const folder of new Set([...ancestors(path), "/"])) {
+      const quota = isV2
+        ? parseCpuMax(readFile(join("/sys/fs/cgroup", folder, "cpu.max")) ?? "")
+        : v1Cpus(join("/sys/fs/cgroup/cpu", folder), readFile);
+      cpus = Math.min(cpus, quota ?? Infinity);
+    }
+  }
+  return cpus;
+}
+
+/** A path and all above it. */
+function ancestors(path: string): string[] {
+  return path === "/" ? ["/"] : [path, ...ancestors(dirname(path))];
+}
+
+function v1Cpus(folder: string, readFile: CpuSources["read"]): number | undefined {
+  const quota = Number(readFile(join(folder, "cpu.cfs_quota_us")) ?? -1);
+  const period = Number(readFile(join(folder, "cpu.cfs_period_us")) ?? 0);
   return quota > 0 && period > 0 ? quota / period : undefined;
 }
 

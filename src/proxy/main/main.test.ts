@@ -60,8 +60,22 @@ test("ReplayLog.messages() gives the last state in a safe order", () => {
   );
 });
 
-test("defaultConcurrency() respects the cgroup", () => {
+test("defaultConcurrency() respects affinity and the quotas of its cgroup and those above", () => {
   assert.equal(parseCpuMax("max 100000\n"), undefined);
   assert.equal(parseCpuMax("250000 100000\n"), 2.5);
-  assert.ok(defaultConcurrency() >= 1);
+  const count = (files: Record<string, string>, env: NodeJS.ProcessEnv = {}): number =>
+    defaultConcurrency({ env, available: 8, read: (path) => files[path] });
+  assert.equal(count({}), 8);
+  const service = { "/proc/self/cgroup": "0::/system.slice/weft.service\n" };
+  const quota = { ...service, "/sys/fs/cgroup/system.slice/weft.service/cpu.max": "350000 100000\n" };
+  assert.equal(count(quota), 3);
+  assert.equal(count({ ...quota, "/sys/fs/cgroup/system.slice/cpu.max": "200000 100000\n" }), 2);
+  assert.equal(count({ ...service, "/sys/fs/cgroup/cpu.max": "50000 100000\n" }), 1);
+  assert.equal(count(quota, { ENVOY_CGROUP_CPU_DETECTION: "false" }), 8);
+  const v1 = { "/proc/self/cgroup": "4:memory:/\n3:cpu,cpuacct:/docker/abc\n" };
+  const folder = "/sys/fs/cgroup/cpu";
+  assert.equal(
+    count({ ...v1, [`${folder}/cpu.cfs_quota_us`]: "400000", [`${folder}/cpu.cfs_period_us`]: "100000" }),
+    4,
+  );
 });

@@ -44,6 +44,8 @@ interface Slot {
   worker: Worker | undefined;
   generation: number;
   ready: boolean;
+  /** Sockets of a crashed worker, for the next one. */
+  readonly orphans: ParkedSocket[];
   backoff: number;
   startedAt: number;
 }
@@ -71,6 +73,7 @@ export class WorkerPool {
         worker: undefined,
         generation: 0,
         ready: false,
+        orphans: [],
         backoff: RESTART_MIN,
         startedAt: 0,
       };
@@ -198,7 +201,9 @@ export class WorkerPool {
     } else if (message.kind === "stats-flushed" || message.kind === "stopped-listening")
       this.#answered(message.id, slot.index);
     else if (message.kind === "sockets") this.#handOver(message);
-    else if (message.kind === "released") {
+    else if (message.kind === "orphaned") {
+      slot.orphans.push(...message.sockets.map((socket) => new ParkedSocket(socket)));
+    } else if (message.kind === "released") {
       // Parked at once: what listens in this thread would be accepted here.
       const parked = message.sockets.map((socket) => new ParkedSocket(socket));
       // Too late for whoever asked: this process goes on accepting.
@@ -207,6 +212,11 @@ export class WorkerPool {
       this.#answered(message.id, slot.index);
     } else if (message.kind === "ready") {
       slot.ready = true;
+      const sockets = slot.orphans.splice(0).map((socket) => socket.unpark());
+      if (sockets.length > 0) {
+        const adopt: ToWorker = { kind: "adopt-sockets", sockets };
+        slot.worker!.postMessage(adopt, transferOf(adopt));
+      }
       for (const each of this.#replay.messages()) slot.worker!.postMessage(each);
       if (this.#slots.every(({ ready, generation }) => ready || generation > 1)) this.#allReady.resolve();
     } else this.#options.onMessage(slot.index, message);
@@ -266,6 +276,9 @@ export class WorkerPool {
     if (clock.now() - slot.startedAt > QUIET) slot.backoff = RESTART_MIN;
     log.critical("main", `worker ${slot.index} crashed, replacing it in ${slot.backoff} ms: ${reason}`);
     this.#options.onCrash(slot.index, reason);
+    // Clients may wait for the next worker of this place, but not for long.
+    if (slot.backoff > RESTART_MIN && this.#ready().length > 0)
+      for (const socket of slot.orphans.splice(0)) this.adopt(socket);
     clock.after(slot.backoff, () => {
       if (!this.#stopping) this.#spawn(slot);
     });
