@@ -6,6 +6,7 @@ import { after, test } from "node:test";
 import { TcpClient } from "../../testing/tcp-client.ts";
 import { waitUntil } from "../../testing/wait-until.ts";
 import { WorkerHarness } from "../../testing/worker-harness.ts";
+import { DRAIN_ALL } from "../link.ts";
 
 const ROUTES = `
 route_config:
@@ -126,7 +127,7 @@ test("idle_timeout closes idle connections", async () => {
 
 test("a draining process answers with connection: close", async () => {
   const { harness, port } = await start();
-  new Int32Array(harness.drainState)[0] = 1;
+  new Int32Array(harness.drainState)[0] = DRAIN_ALL;
   const { text, fate } = await exchange(port, "GET /ok HTTP/1.1\r\nhost: a\r\n\r\n");
   assert.match(text, /connection: close\r\n\r\nhello$/);
   assert.equal(fate, "eof");

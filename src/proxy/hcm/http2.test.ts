@@ -12,6 +12,7 @@ import { makeCertificate } from "../../testing/certs.ts";
 import { TcpClient } from "../../testing/tcp-client.ts";
 import { waitUntil } from "../../testing/wait-until.ts";
 import { WorkerHarness } from "../../testing/worker-harness.ts";
+import { DRAIN_ALL } from "../link.ts";
 
 // Node's HTTP/2 client, the connection manager, and an HTTP/1.1 upstream.
 
@@ -268,7 +269,7 @@ access_log:
   for (const [what, options, stat, drains] of ends) {
     it(`ends connections by GOAWAY: ${what}`, async () => {
       const { harness, port } = await start(options);
-      if (drains) new Int32Array(harness.drainState)[0] = 1;
+      if (drains) new Int32Array(harness.drainState)[0] = DRAIN_ALL;
       const session = open(port);
       const gone = once(session, "goaway");
       const closed = once(session, "close");
