@@ -100,3 +100,55 @@ test("gRPC client without a proxy resolves xds:///users and follows its endpoint
   const refusal = /client-1 asks for .*Listener nobody, which its view does not have/;
   await waitUntil("the unknown name is logged", () => log.some((line) => refusal.test(line)), 10_000);
 });
+
+test("gRPC client without a proxy follows versions, routes and everything else that it can", async (t) => {
+  const [one, two] = await Promise.all(["one", "two"].map(async (name) => startNamed(t, name)));
+  const directory = tempDir("control-grpc");
+  const instances = [one, two].map((port, i) => ({ ip: "127.0.0.1", port, version: `v${i + 1}` }));
+  writeFileSync(join(directory, "users.json"), JSON.stringify({ services: { users: { instances } } }));
+  const policy = (users: object) =>
+    JSON.stringify({
+      services: {
+        users: {
+          protocol: "grpc",
+          health_check: {},
+          outlier: {},
+          balance: { policy: "maglev", hash: [{ header: "x-user" }], locality: "failover" },
+          fault: { delay_ms: 1 },
+          rate_limit: { requests: 1 },
+          retries: { on: "unavailable", attempts: 2 },
+          ...users,
+        },
+        secret: { tls: { ca: "/nowhere.pem" } },
+      },
+    });
+  const mesh = join(tempDir("control-grpc-policy"), "mesh.yaml");
+  writeFileSync(mesh, policy({ split: { v1: 1, v2: 0 } }));
+  const log: string[] = [];
+  const note = (message: string) => void log.push(message);
+  const control = await startControl({
+    sources: [`file:path=${directory}`],
+    mesh,
+    log: { info: note, warn: note },
+  });
+  t.after(() => control.close());
+  const server = { server_uri: `127.0.0.1:${control.xdsPort}`, channel_creds: [{ type: "insecure" }] };
+  const bootstrap = {
+    xds_servers: [{ ...server, server_features: ["xds_v3"] }],
+    node: { id: "client-1", cluster: "clients", locality: { zone: "z1" } },
+  };
+  const script = join(import.meta.dirname, "control-grpc.child.ts");
+  const client = new ManagedProcess(process.execPath, [script, "xds:///users"], {
+    env: { ...process.env, GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap) },
+  });
+  t.after(() => client.stop());
+  const latest = () => [...new Set(client.stdout.trim().split("\n").slice(-10))].sort().join();
+  const reach = (answers: string) =>
+    waitUntil(`answers ${answers}, not ${latest()}; ${log.join("; ")}`, () => latest() === answers, 15_000);
+  await reach("one");
+  writeFileSync(mesh, policy({ split: { v1: 1 }, routes: [{ prefix: "/test.Name", version: "v2" }] }));
+  await reach("two");
+  writeFileSync(mesh, policy({ split: { v1: 1 }, routes: [{ prefix: "/test.Other", version: "v2" }] }));
+  await reach("one");
+  assert.ok(!log.some((line) => line.includes("rejects")), log.join("\n"));
+});

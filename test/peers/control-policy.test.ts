@@ -54,16 +54,18 @@ for (const kind of ["envoy", "weft"] as const) {
     const mesh = new ControlMesh(context);
     const [one, two, three] = await Promise.all(["v1", "v2", "v3"].map((name) => Named.start(context, name)));
     const versions = [one!, two!, three!].map(({ port }, i) => ({ port, version: `v${i + 1}` }));
-    mesh.writeServices({ users: versions });
+    mesh.writeServices({ users: versions, again: versions });
     mesh.writePolicy({
       edge: {
         listen,
         routes: [
           { prefix: "/three", service: "users", version: "v3", rewrite_prefix: "/" },
           { prefix: "/u", service: "users", rewrite_prefix: "/" },
+          { prefix: "/again", service: "again" },
         ],
       },
       services: {
+        again: { split: { v1: 1 }, routes: [{ regex: "(/again)?/[0-9]+", version: "v3" }] },
         users: {
           split: { v1: 80, v2: 20 },
           request_headers: { set: { "x-from": "mesh" }, remove: ["x-secret"] },
@@ -91,6 +93,8 @@ for (const kind of ["envoy", "weft"] as const) {
       ["v3", "/u/new/a"],
       ["v2", "/u/exact"],
       ["v3", "/three/exact"],
+      ["v3", "/again/12?x=/y"],
+      ["v1", "/again/x"],
     ];
     for (const [expected, path, headers, method] of cases)
       assert.equal((await ask(port, path, headers, method)).body, expected, `${method ?? "GET"} ${path}`);

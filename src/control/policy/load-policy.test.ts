@@ -63,6 +63,10 @@ test("loadPolicy() sees what does not go together", () => {
       "{ edge: { routes: [{ prefix: /, service: a }] }, services: { a: { callers: [b] } } }",
       /edge\.routes\[0\]\.service: service "a" does not have "edge" among its callers/,
     ],
+    [
+      "{ edge: { routes: [{ prefix: /a, rewrite_prefix: /, service: a }] }, services: { a: { routes: [{ regex: /b+ }] } } }",
+      /edge\.routes\[0\]\.rewrite_prefix: service "a" has a route with a regex/,
+    ],
     ["edge: { tcp: [{ listen: '0.0.0.0:5432', service: db }] }", /service "db" needs protocol: tcp/],
     [
       "{ edge: { listen: '127.0.0.1:80', tcp: [{ listen: '0.0.0.0:80', service: a }] }, services: { a: { protocol: tcp } } }",

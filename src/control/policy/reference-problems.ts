@@ -111,6 +111,13 @@ function edge(policy: MeshPolicy, view: MeshPolicy["edge"], path: Path, name: st
     const whole = settingsFor(policy, route.service, []);
     action(route, refine<Whole>(whole, route), at, add);
     if (route.subset !== undefined) subset(route.subset, whole, [...at, "subset"], add);
+    const { rewrite_prefix: to, prefix } = route;
+    const rewritten = to !== undefined && !(prefix === "/" && to === "/");
+    if (rewritten && whole.routes?.some(({ regex }) => regex !== undefined))
+      add(
+        [...at, "rewrite_prefix"],
+        `service "${route.service}" has a route with a regex, which cannot see what the path becomes`,
+      );
     if (whole.protocol === "tcp")
       add(
         [...at, "service"],

@@ -12,17 +12,24 @@ export type Match = Pick<
 export interface CombinedMatch extends Match {
   /** What the prefix or path becomes on the way to the service; as it came when left out. */
   readonly rewrite_prefix?: string | undefined;
+  /** A second condition on the path, over it and the query: RouteMatch has room for one. */
+  readonly wholePath?: string | undefined;
   /** Whose conditions besides the path must hold. */
   readonly conditions: readonly Match[];
 }
 
 /** A match as Envoy's RouteMatch; without any path it takes all of them. */
 export function routeMatch(match: CombinedMatch): JsonValue {
-  const headers = match.conditions.flatMap((each) => [
+  const whole =
+    match.wholePath === undefined
+      ? []
+      : [{ name: ":path", string_match: { safe_regex: { regex: match.wholePath } } }];
+  const conditions = match.conditions.flatMap((each) => [
     ...methodMatch(each.methods),
     ...Object.entries(each.headers ?? {}).map(([name, value]) => ({ name, ...valueCondition(value) })),
     ...Object.entries(each.cookies ?? {}).map(([name, value]) => cookieMatch(name, value)),
   ]);
+  const headers = [...whole, ...conditions];
   const query = match.conditions.flatMap((each) =>
     Object.entries(each.query ?? {}).map(([name, value]) => ({ name, ...valueCondition(value) })),
   );
@@ -45,7 +52,7 @@ export function combineMatches(
   return path === undefined ? undefined : { ...path, conditions: [outer, inner] };
 }
 
-type PathMatch = Pick<CombinedMatch, "prefix" | "path" | "regex" | "rewrite_prefix">;
+type PathMatch = Pick<CombinedMatch, "prefix" | "path" | "regex" | "rewrite_prefix" | "wholePath">;
 
 function combinePaths(outer: PathMatch, inner: Match): PathMatch | undefined {
   const {
@@ -56,12 +63,16 @@ function combinePaths(outer: PathMatch, inner: Match): PathMatch | undefined {
   const rewrite = outer.rewrite_prefix;
   const all: PathMatch = { prefix, path, regex, rewrite_prefix: rewrite };
   if (inner.regex !== undefined) {
-    // Two regular expressions, or one and a prefix, cannot be told in one condition.
-    return prefix === "/" && (rewrite === undefined || rewrite === "/") ? { regex: inner.regex } : undefined;
+    // What the path becomes is not known to a regular expression; reference-problems.ts refuses such policies.
+    if (rewrite !== undefined && !(prefix === "/" && rewrite === "/")) return undefined;
+    if (prefix === "/") return { regex: inner.regex };
+    if (prefix !== undefined) return { regex: inner.regex, wholePath: below(trim(prefix)) };
+    return { path, regex, wholePath: `(?:${inner.regex})(?:\\?.*)?` };
   }
   const wanted = inner.path ?? trim(inner.prefix ?? "/");
   if (wanted === "") return all;
-  if (regex !== undefined) return undefined;
+  if (regex !== undefined)
+    return { regex, wholePath: inner.path === undefined ? below(wanted) : `${escape(wanted)}(?:\\?.*)?` };
   const from = trim(prefix ?? path!);
   const to = rewrite === undefined ? from : trim(rewrite);
   if (path !== undefined) {
@@ -76,6 +87,11 @@ function combinePaths(outer: PathMatch, inner: Match): PathMatch | undefined {
       : { path: here, rewrite_prefix: becomes };
   }
   return inner.path === undefined && isBelow(to, wanted) ? all : undefined;
+}
+
+/** A regular expression for paths, with their query, that are below a prefix. */
+function below(prefix: string): string {
+  return `${escape(prefix)}(?:[/?].*)?`;
 }
 
 function isBelow(path: string, prefix: string): boolean {
