@@ -3,6 +3,7 @@ import { headerMutation } from "./http/header-mutation.ts";
 import { lbPolicies } from "./lb/index.ts";
 import { fileAccessLog } from "./access-log/file-access-log.ts";
 import { httpGrpcAccessLog } from "./access-log/http-grpc-access-log.ts";
+import { tcpGrpcAccessLog } from "./access-log/tcp-grpc-access-log.ts";
 import { stderrAccessLog, stdoutAccessLog } from "./access-log/standard-access-logs.ts";
 import { bufferFilter } from "./http/buffer.ts";
 import { basicAuth } from "./http/basic-auth.ts";
@@ -40,7 +41,7 @@ export const extensions: Extensions = {
   ],
   network: networkFilters,
   lb: lbPolicies,
-  accessLog: [fileAccessLog, httpGrpcAccessLog, stdoutAccessLog, stderrAccessLog],
+  accessLog: [fileAccessLog, httpGrpcAccessLog, tcpGrpcAccessLog, stdoutAccessLog, stderrAccessLog],
   operators,
   listenerFilters,
   transportSockets,

@@ -26,6 +26,7 @@ const types: Record<string, string> = {
   grpc_http1_reverse_bridge_per_route:
     "envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfigPerRoute",
   grpc_stats: "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+  tcp_grpc_log: "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig",
   http_grpc_log: "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
   fault: "envoy.extensions.filters.http.fault.v3.HTTPFault",
   basic_auth: "envoy.extensions.filters.http.basic_auth.v3.BasicAuth",

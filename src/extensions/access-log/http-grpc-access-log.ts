@@ -14,8 +14,6 @@ type RequestProperties = MessageInit<"envoy.data.accesslog.v3.HTTPRequestPropert
 type ResponseProperties = MessageInit<"envoy.data.accesslog.v3.HTTPResponseProperties">;
 
 const ENTRY = "envoy.data.accesslog.v3.HTTPAccessLogEntry";
-/** AccessLogType.DownstreamEnd. */
-const DOWNSTREAM_END = 6;
 /** HTTPAccessLogEntry.HTTPVersion. */
 const VERSIONS: Readonly<Record<string, number>> = { "HTTP/1.0": 1, "HTTP/1.1": 2, "HTTP/2": 3 };
 /** RequestMethod; others are unspecified. */
@@ -70,7 +68,7 @@ function headersWanted(config: Config): HeadersWanted {
 
 function entryOf(info: StreamInfo, wanted: HeadersWanted): MessageInit<typeof ENTRY> {
   return {
-    commonProperties: commonProperties(info, DOWNSTREAM_END),
+    commonProperties: commonProperties(info),
     protocolVersion: VERSIONS[info.protocol] ?? 0,
     request: requestOf(info, wanted),
     response: responseOf(info, wanted),

@@ -25,6 +25,16 @@ const CIPHER_SUITES: Readonly<Record<string, number>> = {
   "ECDHE-RSA-CHACHA20-POLY1305": 0xcca8,
   "ECDHE-ECDSA-CHACHA20-POLY1305": 0xcca9,
 };
+/** AccessLogType. */
+const LOG_TYPES: Readonly<Record<string, number>> = {
+  TcpUpstreamConnected: 1,
+  TcpPeriodic: 2,
+  TcpConnectionEnd: 3,
+  DownstreamStart: 4,
+  DownstreamPeriodic: 5,
+  DownstreamEnd: 6,
+  TcpConnectionStart: 14,
+};
 /** ResponseFlags.Unauthorized.Reason. */
 const EXTERNAL_SERVICE = 1;
 
@@ -62,8 +72,8 @@ const FLAGS: readonly (readonly [bit: number, field: keyof Flags])[] = [
   [ResponseFlag.DownstreamRemoteReset, "downstreamRemoteReset"],
 ];
 
-/** What entries of HTTP and TCP have in common. @param type AccessLogType */
-export function commonProperties(info: StreamInfo, type: number): Common {
+/** What entries of HTTP and TCP have in common. */
+export function commonProperties(info: StreamInfo): Common {
   const { connection, start } = info;
   const since = (time: number) => (time === 0 ? undefined : msDuration(Math.max(0, time - start)));
   return {
@@ -94,7 +104,7 @@ export function commonProperties(info: StreamInfo, type: number): Common {
     downstreamWireBytesSent: BigInt(info.wireBytesSent),
     upstreamWireBytesReceived: BigInt(info.upstreamWireBytesReceived),
     upstreamWireBytesSent: BigInt(info.upstreamWireBytesSent),
-    accessLogType: type,
+    accessLogType: LOG_TYPES[info.logType] ?? 0,
   };
 }
 

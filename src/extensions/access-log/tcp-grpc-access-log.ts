@@ -1,0 +1,46 @@
+import { only } from "../../proto/ledger.ts";
+import { create, encode, type MessageOf } from "../../proto/registry.ts";
+import type { AccessLogDef } from "../../proxy/api.ts";
+import { commonProperties } from "./grpc/common-properties.ts";
+import { LogStream } from "./grpc/log-stream.ts";
+
+type Entry = MessageOf<"envoy.data.accesslog.v3.TCPAccessLogEntry">;
+
+const ENTRY = "envoy.data.accesslog.v3.TCPAccessLogEntry";
+
+/** Entries of TCP connections for an access log service (ALS). */
+export const tcpGrpcAccessLog: AccessLogDef<"envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig"> =
+  {
+    name: "envoy.access_loggers.tcp_grpc",
+    config: "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig",
+    ledger: {
+      "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig": "all",
+      "envoy.extensions.access_loggers.grpc.v3.CommonGrpcAccessLogConfig": [
+        "log_name",
+        "grpc_service",
+        only("transport_api_version", "V3", "AUTO"),
+        "buffer_flush_interval",
+        "buffer_size_bytes",
+      ],
+    },
+    create(config, context) {
+      const stream = new LogStream<Entry>(config.commonConfig, context, (entries) => ({
+        case: "tcpLogs",
+        value: { logEntry: [...entries] },
+      }));
+      return {
+        log(info) {
+          const entry = create(ENTRY, {
+            commonProperties: commonProperties(info),
+            connectionProperties: {
+              receivedBytes: BigInt(info.bytesReceived),
+              sentBytes: BigInt(info.bytesSent),
+            },
+          });
+          stream.add(entry, encode(ENTRY, entry).length);
+        },
+        flush: () => stream.flush(),
+        reopen() {},
+      };
+    },
+  };
