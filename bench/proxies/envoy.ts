@@ -10,7 +10,7 @@ export function envoyBootstrap(name: string, work: Work, site: Site, clusterFile
     "@type": `${TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: "bench",
     use_remote_address: true,
-    http_protocol_options: { accept_http_10: true },
+    http_protocol_options: { accept_http_10: true, default_host_for_http_10: "bench" },
     // Clients of HTTP/1.0 wait for the end of the connection.
     delayed_close_timeout: "0s",
     route_config: {

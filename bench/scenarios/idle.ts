@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { h2load } from "../load/h2load.ts";
 import { openIdleConnections, type IdleKind } from "../load/idle-connections.ts";
+import { wrk } from "../load/wrk.ts";
 import { residentBytes } from "../process-cost.ts";
 import { ALL, work } from "../proxies/work.ts";
 import { casesOf, type Case, type Round, type Scenario } from "../scenario.ts";
@@ -8,8 +10,8 @@ import { casesOf, type Case, type Round, type Scenario } from "../scenario.ts";
 const SETTLE = 2000;
 const MEGABYTE = 1_000_000;
 const KILOBYTE = 1000;
-/** Work before counting begins, so that what is allocated once is not counted. */
-const WARM_UP_CONNECTIONS = 100;
+/** Load before counting begins, so that heaps have grown to what traffic needs and only connections are counted. */
+const WARM_UP_SECONDS = 4;
 
 export const idleScenario: Scenario = {
   name: "idle",
@@ -17,7 +19,7 @@ export const idleScenario: Scenario = {
   unit: "KB/connection",
   fresh: true,
   rounds: 1,
-  cases: [...holding("plain", 3000), ...holding("tls", 1500), ...holding("h2", 2000)],
+  cases: [...holding("plain", 5000), ...holding("tls", 2000), ...holding("h2", 4000)],
   bars: [
     { variant: "plain", metric: "cost", atMost: 6 },
     { variant: "tls", metric: "cost", atMost: 60 },
@@ -45,14 +47,14 @@ function holding(kind: IdleKind, count: number): readonly Case[] {
 
 function round(kind: IdleKind, count: number): Round {
   return async ({ port, pid }) => {
-    const closeFirst = await openIdleConnections(port, kind, WARM_UP_CONNECTIONS);
+    if (kind === "h2") await h2load(port, WARM_UP_SECONDS, { protocol: "h2", connections: 10, streams: 10 });
+    else await wrk(port, WARM_UP_SECONDS, { connections: 50, tls: kind === "tls" });
     await sleep(SETTLE);
     const before = residentBytes(pid);
     const close = await openIdleConnections(port, kind, count);
     await sleep(SETTLE);
     const after = residentBytes(pid);
     close();
-    closeFirst();
     return { cost: (after - before) / count / KILOBYTE, residentBytes: after };
   };
 }
