@@ -26,18 +26,22 @@ export function compileStrftime(format: string, local = false): (wall: number) =
   };
 }
 
+let isoMs = -1;
+let isoText = "";
 let isoSecond = -1;
 let isoPrefix = "";
 
 /** "2026-11-22T03:23:30.392Z" */
 function isoTime(wall: number): string {
   const ms = Math.trunc(wall);
+  if (ms === isoMs) return isoText;
+  isoMs = ms;
   const second = Math.floor(ms / 1000);
   if (second !== isoSecond) {
     isoSecond = second;
     isoPrefix = new Date(second * 1000).toISOString().slice(0, 20);
   }
-  return isoPrefix + pad(ms - second * 1000, 3) + "Z";
+  return (isoText = isoPrefix + pad(ms - second * 1000, 3) + "Z");
 }
 
 const TOKEN = /%(?:(E?)([0-9*]?)([A-Za-z%])|(.))/gs;

@@ -11,6 +11,11 @@ export interface FlushLimits {
 }
 
 const DEFAULT_LIMITS: FlushLimits = { bytes: 65_536, after: 1000 };
+/** Bytes that a UTF-16 code unit takes at most. */
+const MAX_UTF8 = 3;
+/** Characters that are kept as text. */
+const TEXT_LIMIT = 4096;
+const NO_BYTES = Buffer.alloc(0);
 /** Pause before a full pipe is tried again, milliseconds. */
 const RETRY_AFTER = 5;
 
@@ -60,9 +65,15 @@ class BufferedFile implements LogFile {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #limits: FlushLimits;
+  /** The latest lines; soon they become bytes, so that few of them ever outlive a garbage collection. */
   #text = "";
+  /** Lines before those. */
+  #kept: Buffer = NO_BYTES;
+  #used = 0;
   /** Bytes given to the system; null when none are under way. */
   #writing: Buffer | null = null;
+  /** What was written last, for the next lines. */
+  #spare: Buffer = NO_BYTES;
   #fd = -1;
   #opening = false;
   #cancelFlush: (() => void) | undefined;
@@ -80,19 +91,21 @@ class BufferedFile implements LogFile {
 
   write(text: string): void {
     this.#text += text;
-    if (this.#text.length >= this.#limits.bytes) this.#start();
+    if (this.#text.length >= TEXT_LIMIT) this.#keepText();
+    if (this.#used + this.#text.length >= this.#limits.bytes) this.#start();
     else this.#cancelFlush ??= this.#clock.after(this.#limits.after, this.#onTime);
   }
 
   flush(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
-    const text = this.#text;
-    if (text === "") return;
-    this.#text = "";
+    this.#keepText();
+    if (this.#used === 0) return;
+    const bytes = this.#kept.subarray(0, this.#used);
+    this.#used = 0;
     try {
       if (this.#fd < 0) this.#fd = standardFd(this.#path) ?? openSync(this.#path, "a", 0o644);
-      writeSync(this.#fd, text);
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at);
     } catch {
       // Lines that cannot be written are lost, the proxy goes on: as Envoy does.
     }
@@ -106,11 +119,28 @@ class BufferedFile implements LogFile {
     close(old, () => {});
   }
 
-  #start(): void {
-    if (this.#writing !== null || this.#opening || this.#text === "") return;
-    if (this.#fd < 0) return this.#open();
-    this.#writing = Buffer.from(this.#text, "utf8");
+  #keepText(): void {
+    const text = this.#text;
+    if (text === "") return;
+    const most = this.#used + text.length * MAX_UTF8;
+    if (most > this.#kept.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(this.#limits.bytes + TEXT_LIMIT * MAX_UTF8, most * 2));
+      this.#kept.copy(larger, 0, 0, this.#used);
+      this.#kept = larger;
+    }
+    this.#used += this.#kept.write(text, this.#used);
     this.#text = "";
+  }
+
+  #start(): void {
+    if (this.#writing !== null || this.#opening) return;
+    this.#keepText();
+    if (this.#used === 0) return;
+    if (this.#fd < 0) return this.#open();
+    this.#writing = this.#kept.subarray(0, this.#used);
+    this.#kept = this.#spare;
+    this.#spare = NO_BYTES;
+    this.#used = 0;
     this.#write(this.#writing);
   }
 
@@ -125,7 +155,7 @@ class BufferedFile implements LogFile {
       this.#opening = false;
       if (error !== null) {
         // As Envoy does: lines of a file that cannot be opened are lost, the proxy goes on.
-        this.#text = "";
+        this.#used = 0;
         return;
       }
       this.#fd = fd;
@@ -150,8 +180,18 @@ class BufferedFile implements LogFile {
       return;
     }
     this.#writing = null;
-    if (this.#text.length >= this.#limits.bytes) this.#start();
-    else if (this.#text !== "") this.#cancelFlush ??= this.#clock.after(this.#limits.after, this.#onTime);
+    this.#takeBack(bytes);
+    if (this.#used + this.#text.length >= this.#limits.bytes) this.#start();
+    else if (this.#used > 0 || this.#text !== "")
+      this.#cancelFlush ??= this.#clock.after(this.#limits.after, this.#onTime);
+  }
+
+  /** Uses the buffer of written bytes again, unless a slow disk has made it large. */
+  #takeBack(bytes: Buffer): void {
+    if (bytes.buffer.byteLength > 4 * (this.#limits.bytes + TEXT_LIMIT * MAX_UTF8)) return;
+    const whole = Buffer.from(bytes.buffer);
+    if (this.#kept.length === 0) this.#kept = whole;
+    else this.#spare = whole;
   }
 }
 
