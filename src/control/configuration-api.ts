@@ -6,7 +6,6 @@ import type { Configuration } from "./configuration.ts";
 import type { DeploymentController } from "./deployments/deployment-controller.ts";
 import { sharesOf, type Deployment } from "./deployments/deployment.ts";
 import type { Catalog } from "./model.ts";
-import { loadPolicy } from "./policy/load-policy.ts";
 import { policyChanges } from "./policy/policy-changes.ts";
 import type { NodeIdentity } from "./views/view.ts";
 
@@ -41,7 +40,7 @@ export function configurationApi(parts: ConfigurationApiParts): Hono {
   );
   api.post("/v1/policy/diff", async (context) =>
     answer(context, async () => {
-      const after = loadPolicy(await context.req.text(), "policy");
+      const after = configuration.preview(await context.req.text());
       return { changes: policyChanges(parts.catalog(), configuration.policy, after, parts.nodes()) };
     }),
   );

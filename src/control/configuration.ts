@@ -27,6 +27,7 @@ export interface ChangeNote {
 export type Deployments = Readonly<Record<string, Deployment>>;
 
 const ATTEMPTS = 10;
+const NO_LOG: SourceLog = { info: () => {}, warn: () => {} };
 
 /**
  * What is in force: the policy and the deployments on top of it, as the newest revision has them. Every change is a revision;
@@ -83,6 +84,12 @@ export class Configuration {
   /** Number of the revision in force; 0 when there is none. */
   get revision(): number {
     return this.#revision?.number ?? 0;
+  }
+
+  /** What would be in force with this text as the policy file. Throws a ConfigError for what is wrong with it. */
+  preview(text: string): MeshPolicy {
+    const policy = loadPolicy(text, "policy");
+    return withShares(policy, stillValid(this.#deployments, this.#revision?.documents[POLICY], text, NO_LOG));
   }
 
   /** Takes the text of the policy file, which must be good, unless it is the one that was last taken. */
@@ -159,14 +166,15 @@ export class Configuration {
 
   /** Takes what others append, until the signal says stop. */
   async follow(signal: AbortSignal): Promise<void> {
+    let unusable = 0;
     while (!signal.aborted) {
-      const next = await this.store.next(this.revision, signal);
+      const next = await this.store.next(Math.max(this.revision, unusable), signal);
       if (next === undefined) return;
       try {
         this.#take(next);
       } catch (error) {
+        unusable = next.number;
         this.#log.warn(`revision ${next.number} cannot be used: ${(error as Error).message}`);
-        return;
       }
     }
   }

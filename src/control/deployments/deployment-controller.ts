@@ -66,7 +66,7 @@ export class DeploymentController {
   async start(request: DeploymentRequest): Promise<Deployment> {
     const { configuration, clock } = this.#options;
     const { service, to, by } = request;
-    const now = clock.wall();
+    const now = Math.round(clock.wall());
     const note = {
       by,
       source: "api",
@@ -102,13 +102,15 @@ export class DeploymentController {
   }
 
   async resume(service: string, by: string): Promise<void> {
-    await this.#change(service, by, "resume", (each) => resumed(each, this.#options.clock.wall()));
+    await this.#change(service, by, "resume", (each) =>
+      resumed(each, Math.round(this.#options.clock.wall())),
+    );
   }
 
   /** Goes back to the shares from before. */
   async abort(service: string, by: string): Promise<void> {
     await this.#change(service, by, "abort", (each) =>
-      ended(each, "aborted", `by ${by}`, this.#options.clock.wall()),
+      ended(each, "aborted", `by ${by}`, Math.round(this.#options.clock.wall())),
     );
   }
 
@@ -142,7 +144,7 @@ export class DeploymentController {
       old: sumTraffic(Object.keys(from).map((version) => seen.get(clusterName(service, version)))),
       new: sumTraffic([seen.get(clusterName(service, to))]),
     };
-    const { deployment: next, waitsFor } = judge(deployment, traffic, clock.wall());
+    const { deployment: next, waitsFor } = judge(deployment, traffic, Math.round(clock.wall()));
     this.#waitsFor.set(service, waitsFor);
     if (next === deployment) return;
     const message = describe(next);

@@ -233,7 +233,9 @@ test("deployments go on after a restart, and two control planes do not go on twi
 test("a policy that says a new split ends the deployment; any other change does not", async (t) => {
   const { configuration, deploy, shares } = await setUp(t);
   await deploy();
-  await configuration.takePolicyFile("services: { users: { split: { v1: 1 }, timeout_ms: 5 } }", "mesh.yaml");
+  const other = "services: { users: { split: { v1: 1 }, timeout_ms: 5 } }";
+  assert.deepEqual(configuration.preview(other).services["users"]?.split, { v1: 9000, v2: 1000 });
+  await configuration.takePolicyFile(other, "mesh.yaml");
   assert.deepEqual(shares(), { v1: 9000, v2: 1000 });
   await configuration.takePolicyFile("services: { users: { split: { v1: 3, v2: 1 } } }", "mesh.yaml");
   assert.deepEqual(shares(), { v1: 3, v2: 1 });
@@ -254,4 +256,21 @@ test("rolling back to a revision outlives a restart, until the policy file chang
   await again.configuration.takePolicyFile("connect_timeout_ms: 3\n", "mesh.yaml");
   assert.equal(again.configuration.policy.connect_timeout_ms, 3);
   assert.ok(log.length > 0);
+});
+
+test("a revision that cannot be used does not keep the next one from being used", async (t) => {
+  const file = path();
+  const { configuration, log } = await setUp(t, file);
+  const stopping = new AbortController();
+  const following = configuration.follow(stopping.signal);
+  const other = new SqliteRevisionStore({ path: file, pollMs: 10 });
+  const draft = (policy: string) => ({ time: 0, by: "x", source: "x", message: "x", documents: { policy } });
+  await other.append(1, draft("nonsense: true"));
+  await waitUntil("it is told", () => log.some((line) => line.startsWith("revision 2 cannot be used")));
+  await assert.rejects(configuration.rollBack(1, "ann"), /unknown field "nonsense"/);
+  await other.append(2, draft("connect_timeout_ms: 7"));
+  await waitUntil("the next one counts", () => configuration.policy.connect_timeout_ms === 7);
+  await other.close();
+  stopping.abort();
+  await following;
 });
