@@ -1,9 +1,11 @@
 import { Hono } from "hono";
 import type { AdsServer } from "./ads-server.ts";
+import type { AuditLog } from "./audit-log.ts";
 import type { CatalogStore } from "./catalog-store.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
 import { explain } from "./explain/explain.ts";
 import { endpointAddress } from "./model.ts";
+import { nodeResources } from "./node-resources.ts";
 import type { MeshPolicy } from "./policy/mesh-policy.ts";
 import { restDiscovery } from "./rest-discovery.ts";
 import type { SnapshotBuilder } from "./snapshot.ts";
@@ -17,6 +19,7 @@ export interface ControlApiParts {
   readonly snapshots: SnapshotBuilder;
   readonly ready: () => boolean;
   readonly weft?: WeftLimits;
+  readonly audit: AuditLog;
   /** What sources left out, by source. */
   readonly notes: ReadonlyMap<string, SourceNotes>;
   /** The policy in force. */
@@ -24,6 +27,9 @@ export interface ControlApiParts {
   /** Policy, revisions and deployments. */
   readonly configuration: Hono;
 }
+
+/** Longest wait for an event. */
+const MAX_WAIT_SECONDS = 300;
 
 /** The control plane's HTTP side: health, metrics, what it knows, and xDS by REST. */
 export function controlApi(parts: ControlApiParts): Hono {
@@ -71,6 +77,23 @@ export function controlApi(parts: ControlApiParts): Hono {
       endpoints: endpoints.map((endpoint) => ({ address: endpointAddress(endpoint), ...endpoint })),
     }));
     return context.json({ services });
+  });
+  api.get("/v1/nodes/:id/resources", (context) => {
+    const id = context.req.param("id");
+    const sessions = ads.sessions.filter(({ node }) => node.id === id);
+    if (sessions.length === 0) return context.json({ error: `no node "${id}" is connected` }, 404);
+    return context.json(nodeResources(sessions));
+  });
+  api.get("/v1/events", async (context) => {
+    const after = Number(context.req.query("after") ?? 0);
+    const wait = Number(context.req.query("wait") ?? 0);
+    if (!(after >= 0 && wait >= 0 && wait <= MAX_WAIT_SECONDS))
+      return context.json(
+        { error: `after and wait are numbers, wait at most ${MAX_WAIT_SECONDS} seconds` },
+        400,
+      );
+    const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(wait * 1000)]);
+    return context.json({ events: await parts.audit.next(after, signal) });
   });
   api.get("/v1/explain", (context) => {
     const what = context.req.query("what") ?? "";

@@ -1,5 +1,6 @@
 import { serve } from "@hono/node-server";
 import { AdsServer } from "./ads-server.ts";
+import { AuditLog } from "./audit-log.ts";
 import { CatalogStore } from "./catalog-store.ts";
 import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
@@ -59,6 +60,8 @@ export interface ControlOptions {
   readonly judge?: TrafficJudge;
   /** What `weft proxy` implements; without it, its nodes get what Envoy gets and refuse what they lack. */
   readonly weft?: readonly Ledger[];
+  /** File to which every change of what proxies are told is appended, one JSON object a line. */
+  readonly auditLog?: string;
   readonly log: SourceLog;
   readonly shipped?: readonly DiscoverySourceDef[];
 }
@@ -78,7 +81,12 @@ const MAX_CONNECTION_AGE_MS = 30 * 60_000;
 
 /** Starts a control plane. Throws an Error for a wrong source, a broken policy, an unreadable store or a taken port. */
 export async function startControl(options: ControlOptions): Promise<ControlPlane> {
-  const { log, host = "127.0.0.1", mesh } = options;
+  const { host = "127.0.0.1", mesh } = options;
+  const audit = new AuditLog({
+    file: options.auditLog,
+    onError: (error) => options.log.warn(`cannot write the audit log: ${error.message}`),
+  });
+  const log = audit.over(options.log);
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = sourceNames(parsed);
   const fromFile = mesh === undefined ? undefined : await readPolicy(mesh);
@@ -103,7 +111,8 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   let pushTimer: NodeJS.Timeout | undefined;
 
   const named = parsed.map(({ rule }, i) => ({ name: names[i]!, rule }));
-  const catalog = new CatalogStore(named, options.hold, log, () => {
+  const catalog = new CatalogStore(named, options.hold, log, (services) => {
+    audit.services(services, catalog.catalog);
     snapshots.update({ catalog: catalog.catalog });
     changed();
     lastGood?.changed();
@@ -153,6 +162,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   });
   const notes = new Map(names.map((name) => [name, new SourceNotes()]));
   const api = controlApi({
+    audit,
     notes,
     policy: () => configuration.policy,
     catalog,
@@ -208,6 +218,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
       await lastGood?.close();
       await ads.close();
       http.close();
+      await audit.close();
     },
   };
 }

@@ -3,9 +3,11 @@ import { askControl, callControl } from "../control/ask-control.ts";
 import { defineDeploymentCommands } from "../control/deployment-commands.ts";
 import { defineExplainCommand } from "../control/explain-command.ts";
 import { defineHistoryCommands } from "../control/history-commands.ts";
+import { defineLookCommands } from "../control/look-commands.ts";
 import { definePolicyCommands } from "../control/policy-commands.ts";
 import type { SourceLog } from "../../control/source.ts";
 import type { RevisionStore } from "../../control/store/revision-store.ts";
+import { defineTestClientCommand } from "../control/test-client-command.ts";
 import { addEtcdFlags, etcdPlace, type EtcdFlags } from "../etcd-flags.ts";
 import { addXdsFlags, xdsOptions, type XdsFlags } from "../control/xds-flags.ts";
 import { programLog } from "../program-log.ts";
@@ -20,6 +22,7 @@ interface ServeOptions extends EtcdFlags, XdsFlags {
   xdsPort: number;
   apiPort: number;
   lastGood?: string;
+  auditLog?: string;
   store?: string;
   maxHold: string;
   logLevel: string;
@@ -91,6 +94,10 @@ export const controlCommand: CliCommand = {
         "let go of services that vanished or emptied unconfirmed after this time",
         "never",
       )
+      .option(
+        "--audit-log <file>",
+        "append every change of what proxies are told to this file, as JSON lines",
+      )
       .option("--log-level <level>", "debug, info, warn or error", "info")
       .action(serve);
     addXdsFlags(serving);
@@ -121,6 +128,8 @@ export const controlCommand: CliCommand = {
       .option(...api)
       .action(release);
     defineExplainCommand(control, DEFAULT_API);
+    defineLookCommands(control, DEFAULT_API);
+    defineTestClientCommand(control);
     definePolicyCommands(control, DEFAULT_API);
     defineDeploymentCommands(control, DEFAULT_API);
     defineHistoryCommands(control, DEFAULT_API);
@@ -147,6 +156,7 @@ async function serve(options: ServeOptions): Promise<void> {
     log,
     ...(options.mesh !== undefined && { mesh: options.mesh }),
     ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
+    ...(options.auditLog !== undefined && { auditLog: options.auditLog }),
     ...(store !== undefined && { store }),
   });
   log.info(`xDS on ${options.host}:${control.xdsPort}, API on http://${options.host}:${control.apiPort}`);
