@@ -164,6 +164,8 @@ export class ListenSockets {
   }
 }
 
+/** Port 0 is another port each time. */
 function isSame(a: BindAddress, b: BindAddress): boolean {
+  if (a.path === "" && a.port === 0) return false;
   return a.ip === b.ip && a.port === b.port && a.path === b.path;
 }

@@ -129,3 +129,18 @@ for (const [name, yaml, message] of refused) {
     await assert.rejects(harness().listen(yaml), message);
   });
 }
+
+test("ListenerManager.apply() gives each listener on port 0 a socket of its own", async () => {
+  const worker = harness();
+  const first = await worker.listen(listener(chain("one")));
+  const second = await worker.listen(listener(chain("two")).replace("name: l1", "name: l2"));
+  assert.notEqual(first, second);
+  for (const [port, body] of [
+    [first, /one$/],
+    [second, /two$/],
+  ] as const) {
+    const client = await TcpClient.connect(port);
+    assert.match(await ask(client), body);
+    client.close();
+  }
+});
