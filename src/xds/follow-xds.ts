@@ -24,6 +24,10 @@ const SHORT: Readonly<Record<string, string>> = {
   runtime: "envoy.service.runtime.v3.Runtime",
 };
 
+const DONE: GrpcStatus = { code: 0, message: "" };
+/** How long a server may take to end the stream after us, so that it has read all that we said. */
+const GOODBYE_MS = 1000;
+
 /** One answer of a server. */
 export interface XdsAnswer {
   readonly type: string;
@@ -64,6 +68,7 @@ export async function followXds(options: FollowXdsOptions): Promise<GrpcStatus> 
     );
   const waiting = new Set(types);
   const { promise, resolve } = Promise.withResolvers<GrpcStatus>();
+  let leaving: NodeJS.Timeout | undefined;
   const client = new GrpcClient(options.channel, { cluster: "xds", authority: options.authority });
   const path = options.delta ? `${ADS}/DeltaAggregatedResources` : `${ADS}/StreamAggregatedResources`;
   const stream = client.open(path, {
@@ -73,13 +78,17 @@ export async function followXds(options: FollowXdsOptions): Promise<GrpcStatus> 
       const url = TYPE_URL_PREFIX + answer.type;
       stream.send(request(options, url, answer));
       waiting.delete(url);
-      if (options.once && waiting.size === 0) {
-        stream.end();
+      if (!options.once || waiting.size > 0 || leaving !== undefined) return;
+      stream.end();
+      leaving = setTimeout(() => {
         stream.cancel();
-        resolve({ code: 0, message: "" });
-      }
+        resolve(DONE);
+      }, GOODBYE_MS);
     },
-    onEnd: resolve,
+    onEnd(status) {
+      clearTimeout(leaving);
+      resolve(leaving === undefined ? status : DONE);
+    },
   });
   for (const url of types) stream.send(request(options, url));
   return promise;
