@@ -115,7 +115,7 @@ export class Configuration {
     const target = await this.store.get(number);
     if (target === undefined) throw new Error(`There is no revision ${number}`);
     const note = { by, source: "api", message: `roll back to revision ${number} (${target.message})` };
-    const changed = await this.change(note, (documents) => {
+    const bringBack = (documents: Documents): Documents => {
       const deployments = Object.fromEntries(
         Object.entries(readDeployments(target.documents)).map(([service, each]) => [
           service,
@@ -129,7 +129,8 @@ export class Configuration {
         [POLICY]: target.documents[POLICY] ?? "",
         [DEPLOYMENTS]: JSON.stringify(deployments),
       };
-    });
+    };
+    const changed = await this.change(note, bringBack, true);
     return changed ?? this.#revision!;
   }
 
@@ -144,22 +145,28 @@ export class Configuration {
     });
   }
 
-  /** Appends a revision. When somebody else was faster, `update` sees what they made. Undefined when nothing is to change. */
+  /**
+   * Appends a revision. When somebody else was faster, `update` sees what they made. Undefined when nothing is to change.
+   * @param overAny also over a revision that cannot be used, which is otherwise an Error
+   */
   async change(
     note: ChangeNote,
     update: (documents: Documents) => Documents | undefined,
+    overAny = false,
   ): Promise<Revision | undefined> {
+    let base = this.#revision;
     for (let attempt = 1; ; attempt++) {
-      const documents = update(this.#revision?.documents ?? {});
+      const documents = update(base?.documents ?? {});
       if (documents === undefined) return undefined;
       try {
-        const revision = await this.store.append(this.revision, { time: this.#now(), ...note, documents });
+        const draft = { time: this.#now(), ...note, documents };
+        const revision = await this.store.append(base?.number ?? 0, draft);
         this.#take(revision);
         return revision;
       } catch (error) {
         if (!(error instanceof RevisionConflict) || attempt === ATTEMPTS) throw error;
-        const head = await this.store.head();
-        if (head !== undefined) this.#take(head);
+        base = await this.store.head();
+        if (base !== undefined && !overAny) this.#take(base);
       }
     }
   }

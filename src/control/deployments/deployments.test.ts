@@ -267,8 +267,15 @@ test("a revision that cannot be used does not keep the next one from being used"
   const draft = (policy: string) => ({ time: 0, by: "x", source: "x", message: "x", documents: { policy } });
   await other.append(1, draft("nonsense: true"));
   await waitUntil("it is told", () => log.some((line) => line.startsWith("revision 2 cannot be used")));
-  await assert.rejects(configuration.rollBack(1, "ann"), /unknown field "nonsense"/);
-  await other.append(2, draft("connect_timeout_ms: 7"));
+  const note = { by: "ann", source: "api", message: "nothing" };
+  await assert.rejects(
+    configuration.changeDeployments(note, () => ({})),
+    /unknown field "nonsense"/,
+  );
+  assert.equal((await configuration.rollBack(1, "ann")).number, 3, "going back is the way out");
+  await other.append(3, draft("nonsense: true"));
+  await waitUntil("it is told", () => log.some((line) => line.startsWith("revision 4 cannot be used")));
+  await other.append(4, draft("connect_timeout_ms: 7"));
   await waitUntil("the next one counts", () => configuration.policy.connect_timeout_ms === 7);
   await other.close();
   stopping.abort();

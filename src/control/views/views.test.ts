@@ -5,7 +5,7 @@ import type { Ledger } from "../../proto/ledger.ts";
 import { only } from "../../proto/ledger.ts";
 import type { Catalog, SourcedEndpoint } from "../model.ts";
 import { loadPolicy } from "../policy/load-policy.ts";
-import type { MeshPolicy } from "../policy/mesh-policy.ts";
+import { policyWithoutFile, type MeshPolicy } from "../policy/mesh-policy.ts";
 import { resourceJson, ViewResources } from "../policy/view-resources.ts";
 import { viewFor } from "./index.ts";
 import type { NodeIdentity } from "./view.ts";
@@ -74,6 +74,27 @@ views:
     /no view for node id "n".*it asks for "nothing".*one of edge, sidecar, grpc, gateway, eu, batch, old/,
   );
   assert.match(viewName(node({ cluster: "x" }), policyOf("edge: {}")), /no view for node id "n" cluster "x"/);
+});
+
+test("without a policy any node is an edge on port 80 that knows services by name", () => {
+  const edge = served(
+    node({ cluster: "default-cluster" }),
+    policyWithoutFile(),
+    catalog({ users: [{}], pay: [{}] }),
+  );
+  const { address } = edge.json("Listener", "edge") as { address: JsonValue };
+  assert.deepEqual(address, { socket_address: { address: "0.0.0.0", port_value: 80 } });
+  const { virtual_hosts: hosts } = edge.json("RouteConfiguration", "edge") as {
+    virtual_hosts: { name: string; domains: string[] }[];
+  };
+  assert.deepEqual(
+    hosts.map(({ name, domains }) => [name, ...domains]),
+    [
+      ["users", "users", "users:*"],
+      ["pay", "pay", "pay:*"],
+      ["edge", "*"],
+    ],
+  );
 });
 
 test("sidecars see what they may call, and share what they see when all see the same", () => {
