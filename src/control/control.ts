@@ -29,7 +29,7 @@ import type { Ledger } from "../proto/ledger.ts";
 export interface XdsOptions extends XdsCredentialFiles {
   /** Age at which a proxy is asked to connect anew, in milliseconds, a tenth added or taken at random; 0 = never. */
   readonly maxConnectionAgeMs?: number;
-  /** When it stops, connections are closed one after the other over this time, in milliseconds. */
+  /** When it stops, connections are closed one after the other over this time at most, in milliseconds. */
   readonly drainMs?: number;
 }
 
