@@ -5,7 +5,9 @@ import { CatalogStore } from "./catalog-store.ts";
 import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
 import { followSource } from "./follow-source.ts";
-import type { HoldOptions } from "./hold.ts";
+import { defaultHoldOptions, type HoldOptions } from "./hold.ts";
+import { holdOptionsOf } from "./policy/hold-settings.ts";
+import { settingsFor } from "./policy/settings-for.ts";
 import { LastGoodKeeper, loadLastGood } from "./last-good.ts";
 import { policyWithoutFile, type MeshPolicy } from "./policy/mesh-policy.ts";
 import type { Catalog } from "./model.ts";
@@ -111,7 +113,12 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   let pushTimer: NodeJS.Timeout | undefined;
 
   const named = parsed.map(({ rule }, i) => ({ name: names[i]!, rule }));
-  const catalog = new CatalogStore(named, options.hold, log, (services) => {
+  const holds = options.hold ?? defaultHoldOptions;
+  const holdOptions = (service: string) => {
+    const settings = settingsFor(configuration.policy, service, catalog.catalog.get(service) ?? []);
+    return holdOptionsOf(settings, holds);
+  };
+  const catalog = new CatalogStore(named, holdOptions, log, (services) => {
     audit.services(services, catalog.catalog);
     snapshots.update({ catalog: catalog.catalog });
     changed();
