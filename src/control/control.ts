@@ -20,6 +20,8 @@ import { systemClock } from "../base/clock.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
 import type { RevisionStore } from "./store/revision-store.ts";
 import { SqliteRevisionStore } from "./store/sqlite-revision-store.ts";
+import type { Resource } from "./resource.ts";
+import { followSecrets } from "./secret-files.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import { SourceNotes } from "./source-notes.ts";
@@ -47,6 +49,8 @@ export interface ControlOptions {
   readonly apiHost?: string;
   /** gRPC port; 0 = any. */
   readonly xdsPort?: number;
+  /** Folder of certificates and authorities that nodes may ask for by name. */
+  readonly secrets?: string;
   /** Who may ask for configuration, and for how long; default: everybody, without TLS. */
   readonly xds?: XdsOptions;
   /** HTTP port; 0 = any. */
@@ -126,6 +130,11 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   });
   const ready = () => restored || catalog.unread.length === 0;
   const metrics = new ControlMetrics({ sessions: () => ads.sessions, sources: () => catalog.reports() });
+  if (options.secrets !== undefined && options.xds?.tls === undefined && !isLoopback(host)) {
+    throw new Error(
+      `Cannot serve secrets in clear text on ${host}: give the xDS port a certificate (--tls-cert)`,
+    );
+  }
   const credentials = await XdsCredentials.load(options.xds ?? {});
   const ads = new AdsServer({
     host,
@@ -204,6 +213,13 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     }),
   );
   running.push(configuration.follow(stopping.signal), credentials.follow(ads.grpc, log, stopping.signal));
+  if (options.secrets !== undefined) {
+    const take = (secrets: readonly Resource[]) => {
+      snapshots.update({ secrets });
+      changed();
+    };
+    running.push(followSecrets(options.secrets, log, stopping.signal, take));
+  }
   if (mesh !== undefined) {
     running.push(
       followPolicy(mesh, log, stopping.signal, ({ text }) => configuration.takePolicyFile(text, mesh)),
@@ -228,6 +244,10 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
       await audit.close();
     },
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 async function listenHttp(
