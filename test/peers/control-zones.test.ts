@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { proxyBootstrap } from "../../src/cli/proxy-bootstrap.ts";
+import { freePorts } from "../../src/cli/up/free-ports.ts";
 import { loadParts } from "../../src/proxy/main/parts.ts";
+import { makeCertificate } from "../../src/testing/certs.ts";
 import { peerTest } from "../../src/testing/peers.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
 import { ControlMesh } from "./control-mesh.ts";
@@ -76,4 +82,64 @@ for (const kind of ["envoy", "weft"] as const) {
     write(...places);
     await only("eu/a");
   });
+}
+
+for (const kind of ["envoy", "weft"] as const) {
+  peerTest(
+    `${kind} reaches a service with TLS in another region through its front proxy`,
+    [kind],
+    async (context) => {
+      const mesh = new ControlMesh(context);
+      const ca = makeCertificate({ name: "Test CA", ca: true });
+      const leaf = makeCertificate({ name: "users", names: ["DNS:users"], issuer: ca });
+      const caFile = join(mesh.folder, "ca.pem");
+      writeFileSync(caFile, ca.cert);
+      const server = createServer({ cert: leaf.cert, key: leaf.key }, ({ headers }, response) =>
+        response.end(`users ${headers["x-weft-cluster"] ?? "without the header"}`),
+      );
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      context.after(() => {
+        server.closeAllConnections();
+        server.close();
+      });
+      const { port } = server.address() as AddressInfo;
+      const gateway = (await freePorts(1))[0]!;
+      mesh.writeServices({ users: [{ port, region: "us" }] });
+      mesh.writePolicy({
+        edge: { listen, hosts: {} },
+        services: { users: { tls: { ca: caFile } } },
+        regions: { us: { gateway: `127.0.0.1:${gateway}`, listen: `127.0.0.1:${gateway}` } },
+      });
+      const { xdsPort } = await mesh.start({ weft: ledgers });
+      const node = { control: `127.0.0.1:${xdsPort}`, adminPort: 0 };
+      const front = {
+        ...node,
+        nodeId: "gateway-us",
+        cluster: "gateway",
+        region: "us",
+        view: "gateway",
+      } as const;
+      const us = await mesh.proxy(kind, proxyBootstrap(front));
+      const eu = await mesh.proxy(
+        kind,
+        proxyBootstrap({ ...node, nodeId: "edge-eu", cluster: "edge", region: "eu" }),
+      );
+      await mesh.synced("edge-eu");
+      await mesh.synced("gateway-us");
+      const { status, body } = await ask(eu.ports.get("edge")!, "/", {
+        host: "users",
+        "x-weft-cluster": "other",
+      });
+      assert.deepEqual([status, body], [200, "users without the header"]);
+      const seen = await us.stats("cluster.users.(ssl.handshake|upstream_rq_200)$");
+      assert.equal(seen.get("cluster.users.ssl.handshake"), 1);
+      assert.equal(
+        (await ask(us.ports.get("gateway")!, "/", { host: "users" })).status,
+        404,
+        "which cluster?",
+      );
+      const nobody = await ask(us.ports.get("gateway")!, "/", { "x-weft-cluster": "nobody" });
+      assert.equal(nobody.status, 503);
+    },
+  );
 }

@@ -3,6 +3,7 @@ import type { SourcedEndpoint } from "../model.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { EffectiveSettings } from "../policy/settings-for.ts";
 import { socketAddress, type JsonFields } from "./envoy-json.ts";
+import { GATEWAY_MATCH } from "./upstream-tls.ts";
 import type { Place, Scope } from "./scope.ts";
 
 /** How far away endpoints are; each level is used as far as the one before cannot take the load. */
@@ -73,7 +74,8 @@ export function loadAssignment(
   for (const [region, weight] of remote) {
     const address = socketAddress(policy.regions[region]!.gateway);
     const endpoint = { address, health_check_config: { disable_active_health_check: true } };
-    add(last, region, "", weight, { endpoint, load_balancing_weight: weight });
+    const metadata = { filter_metadata: { "envoy.transport_socket_match": GATEWAY_MATCH } };
+    add(last, region, "", weight, { endpoint, load_balancing_weight: weight, metadata });
   }
   return { cluster_name: name, endpoints: inPriorities([...groups.values()]) };
 }

@@ -1,5 +1,6 @@
 // How proxies reach a service: its settings as Envoy's Cluster.
 import type { JsonValue } from "@bufbuild/protobuf";
+import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { EffectiveSettings } from "../policy/settings-for.ts";
 import { adsSource, duration, given, typed, type JsonFields } from "./envoy-json.ts";
 import { healthChecks } from "./health-checks.ts";
@@ -19,14 +20,14 @@ export function serviceCluster(
   name: string,
   service: string,
   settings: EffectiveSettings,
-  connectTimeoutMs: number,
+  policy: Pick<MeshPolicy, "connect_timeout_ms" | "regions">,
 ): JsonValue {
   const { limits } = settings;
   const cluster: JsonFields = {
     name,
     type: "EDS",
     eds_cluster_config: { eds_config: adsSource },
-    connect_timeout: duration(settings.connect_timeout_ms ?? connectTimeoutMs),
+    connect_timeout: duration(settings.connect_timeout_ms ?? policy.connect_timeout_ms),
     ...loadBalancing(settings),
     circuit_breakers: {
       thresholds: [
@@ -41,7 +42,7 @@ export function serviceCluster(
     ...protocolOptions(settings),
     ...healthChecks(service, settings),
     ...outlierDetection(settings),
-    ...upstreamTls(service, settings),
+    ...upstreamTls(service, settings, Object.keys(policy.regions).length > 0),
   };
   return patched(CLUSTER, cluster, settings.envoy.cluster);
 }

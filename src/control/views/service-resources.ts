@@ -23,7 +23,7 @@ function one(scope: Scope, service: string, version: string): Resource[] {
     emit(
       "envoy.config.cluster.v3.Cluster",
       name,
-      () => serviceCluster(name, service, scope.settings(service), policy.connect_timeout_ms),
+      () => serviceCluster(name, service, scope.settings(service), policy),
       inputs,
     ),
     emit(

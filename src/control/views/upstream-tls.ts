@@ -4,8 +4,18 @@ import { typed, type JsonFields } from "./envoy-json.ts";
 
 const TLS_CONTEXT = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 
-/** The fields of a cluster for TLS, and for the proxy's own certificate. */
-export function upstreamTls(service: string, { tls, protocol }: EffectiveSettings): JsonFields {
+/** Metadata of endpoints that are front proxies of other regions, which speak TLS themselves to the service. */
+export const GATEWAY_MATCH: JsonFields = { gateway: true };
+
+/**
+ * The fields of a cluster for TLS, and for the proxy's own certificate.
+ * @param gateways whether some endpoints may be front proxies
+ */
+export function upstreamTls(
+  service: string,
+  { tls, protocol }: EffectiveSettings,
+  gateways: boolean,
+): JsonFields {
   if (tls === undefined) return {};
   const common: JsonFields = {};
   if (tls.cert !== undefined && tls.key !== undefined) {
@@ -19,12 +29,22 @@ export function upstreamTls(service: string, { tls, protocol }: EffectiveSetting
   if (protocol === "http2" || protocol === "grpc") common["alpn_protocols"] = ["h2"];
   else if (protocol === undefined || protocol === "http1") common["alpn_protocols"] = ["http/1.1"];
   return {
+    ...(gateways && { transport_socket_matches: [plainGateway] }),
     transport_socket: {
       name: "envoy.transport_sockets.tls",
       typed_config: typed(TLS_CONTEXT, { sni: tls.sni ?? service, common_tls_context: common }),
     },
   };
 }
+
+const plainGateway: JsonValue = {
+  name: "gateway",
+  match: GATEWAY_MATCH,
+  transport_socket: {
+    name: "envoy.transport_sockets.raw_buffer",
+    typed_config: typed("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"),
+  },
+};
 
 function validation(ca: string, names: readonly string[] | undefined): JsonValue {
   return {
