@@ -60,7 +60,11 @@ export class RegionNamespaces {
   }
 
   #remove(): void {
-    for (const name of this.#names) spawnSync("ip", ["netns", "del", this.#space(name)]);
+    // A namespace lives on while a program runs in it; what ties it to the bridge goes now.
+    this.#names.forEach((name, i) => {
+      spawnSync("ip", ["link", "del", this.#link(i)]);
+      spawnSync("ip", ["netns", "del", this.#space(name)]);
+    });
     spawnSync("ip", ["link", "del", `${this.#tag}b`]);
   }
 }

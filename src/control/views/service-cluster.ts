@@ -23,6 +23,7 @@ export function serviceCluster(
   policy: Pick<MeshPolicy, "connect_timeout_ms" | "regions">,
 ): JsonValue {
   const { limits } = settings;
+  const gateways = Object.keys(policy.regions).length > 0;
   const cluster: JsonFields = {
     name,
     type: "EDS",
@@ -39,15 +40,15 @@ export function serviceCluster(
         }),
       ],
     },
-    ...protocolOptions(settings),
+    ...protocolOptions(settings, gateways),
     ...healthChecks(service, settings),
     ...outlierDetection(settings),
-    ...upstreamTls(service, settings, Object.keys(policy.regions).length > 0),
+    ...upstreamTls(service, settings, gateways),
   };
   return patched(CLUSTER, cluster, settings.envoy.cluster);
 }
 
-function protocolOptions(settings: EffectiveSettings): JsonFields {
+function protocolOptions(settings: EffectiveSettings, gateways: boolean): JsonFields {
   const { protocol = "http1", connection_idle_ms: idle, tls } = settings;
   if (protocol === "tcp" || (protocol === "http1" && idle === undefined)) return {};
   const options: JsonFields = {};
@@ -55,7 +56,8 @@ function protocolOptions(settings: EffectiveSettings): JsonFields {
   const both = { http_protocol_options: {}, http2_protocol_options: {} };
   if (protocol === "http1") options["explicit_http_config"] = { http_protocol_options: {} };
   else if (protocol !== "auto") options["explicit_http_config"] = { http2_protocol_options: {} };
-  else if (tls === undefined) options["use_downstream_protocol_config"] = both;
+  // Front proxies agree on nothing over TLS, and Envoy wants all endpoints of a cluster to do so, or none.
+  else if (tls === undefined || gateways) options["use_downstream_protocol_config"] = both;
   else options["auto_config"] = both;
   return { typed_extension_protocol_options: { [HTTP_OPTIONS]: typed(HTTP_OPTIONS, options) } };
 }
