@@ -203,13 +203,15 @@ export class Connection implements ByteSink, Flushable {
     }
     this.#chunks = null;
     if (text !== "") chunks.push(text);
-    socket.cork();
+    // Nearly always there is one: part of a long body. Gathering it as a vector would cost more than to write it.
+    const several = chunks.length > 1;
+    if (several) socket.cork();
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i]!;
       if (!(typeof chunk === "string" ? socket.write(chunk, "latin1") : socket.write(chunk)))
         this.#blocked = true;
     }
-    socket.uncork();
+    if (several) socket.uncork();
     if (socket.writableLength !== 0) this.#context.held = true;
     else this.#blocked = false;
   }
