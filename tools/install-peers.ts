@@ -41,7 +41,16 @@ const goModules: Record<string, string> = {
 const KUBERNETES_VERSION = "v1.36.1";
 const KUBERNETES_PARTS_VERSION = "v0.36.1";
 
-const known = ["envoy", "kube-apiserver", ...Object.keys(goModules), ...Object.keys(debianPackages)];
+const GRPCIO_VERSION = "1.85.3";
+
+const known = [
+  "envoy",
+  "kube-apiserver",
+  "grpc-go-xds-client",
+  "grpc-python-xds-client",
+  ...Object.keys(goModules),
+  ...Object.keys(debianPackages),
+];
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
@@ -56,6 +65,8 @@ if (wanted.includes("envoy")) attempt("envoy", installEnvoy);
 for (const name of Object.keys(goModules))
   if (wanted.includes(name)) attempt(name, () => installGoModule(name));
 if (wanted.includes("kube-apiserver")) attempt("kube-apiserver", installKubeApiServer);
+if (wanted.includes("grpc-go-xds-client")) attempt("grpc-go-xds-client", installGrpcGoClient);
+if (wanted.includes("grpc-python-xds-client")) attempt("grpc-python-xds-client", installGrpcPythonClient);
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
 
@@ -142,6 +153,35 @@ function installKubeApiServer(): void {
   run("go", ["build", "-C", folder, "-mod=mod", "-ldflags=-s -w", "-o", target, "."], env);
   rmSync(folder, { recursive: true });
   console.log(`kube-apiserver: built ${KUBERNETES_VERSION} as ${target}`);
+}
+
+function installGrpcGoClient(): void {
+  const target = join(cache, "grpc-go-xds-client");
+  if (existsSync(target)) return console.log(`grpc-go-xds-client: ${target} is there`);
+  mkdirSync(cache, { recursive: true });
+  const source = join(import.meta.dirname, "peers/grpc-go-xds-client");
+  run("go", ["build", "-C", source, "-ldflags=-s -w", "-o", target, "."], {
+    ...goEnvironment(),
+    CGO_ENABLED: "0",
+  });
+  console.log(`grpc-go-xds-client: built as ${target}`);
+}
+
+/** A script that runs the client with a Python package of its own folder. */
+function installGrpcPythonClient(): void {
+  const target = join(cache, "grpc-python-xds-client");
+  if (existsSync(target)) return console.log(`grpc-python-xds-client: ${target} is there`);
+  const packages = join(cache, `grpcio-${GRPCIO_VERSION}`);
+  pip(["install", "-q", "--only-binary=:all:", "--target", packages, `grpcio==${GRPCIO_VERSION}`]);
+  cpSync(join(import.meta.dirname, "peers/grpc-python-xds-client/main.py"), join(packages, "xds-client.py"));
+  const script = [
+    "#!/bin/sh",
+    `packages="$(dirname "$0")/grpcio-${GRPCIO_VERSION}"`,
+    'PYTHONPATH="$packages" exec python3 "$packages/xds-client.py" "$@"',
+    "",
+  ];
+  writeFileSync(target, script.join("\n"), { mode: 0o755 });
+  console.log(`grpc-python-xds-client: installed grpcio ${GRPCIO_VERSION}, run by ${target}`);
 }
 
 function goEnvironment(): NodeJS.ProcessEnv {

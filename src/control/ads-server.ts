@@ -18,6 +18,8 @@ const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 const TICK_MS = 500;
 /** How long streams have to end by themselves when the server stops at once. */
 const CLOSE_MS = 200;
+/** Proxies that are sent elsewhere leave this far apart on average, in milliseconds, if the time that is given allows. */
+const DRAIN_GAP_MS = 10;
 
 export interface AdsServerOptions {
   readonly host: string;
@@ -79,9 +81,12 @@ export class AdsServer implements AdsStreamOwner {
     for (const [session, stream] of this.#streams) this.#push(session, stream, now);
   }
 
-  /** Takes no more clients and sends those that are here elsewhere over the next `spread` milliseconds. */
-  async drain(spread: number): Promise<void> {
-    await this.grpc.drain(spread);
+  /**
+   * Takes no more clients and sends those that are here elsewhere one by one, over `most` milliseconds at most: a few are
+   * gone at once.
+   */
+  async drain(most: number): Promise<void> {
+    await this.grpc.drain(Math.min(most, this.grpc.connections * DRAIN_GAP_MS));
   }
 
   async close(): Promise<void> {

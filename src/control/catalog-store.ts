@@ -59,11 +59,11 @@ export class CatalogStore {
 
   constructor(
     sources: readonly CatalogSource[],
-    options: HoldOptions | undefined,
+    holdOptions: ((service: string) => HoldOptions) | undefined,
     log: SourceLog,
     onChange: (services: ReadonlySet<string>) => void,
   ) {
-    this.#states = sources.map(({ name }) => new SourceState(name, options));
+    this.#states = sources.map(({ name }) => new SourceState(name, holdOptions));
     this.#rules = new Map(sources.map(({ name, rule }) => [name, rule]));
     this.#log = log;
     this.#onChange = onChange;

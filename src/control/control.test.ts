@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
 import { create, decode, encode, type MessageOf } from "../proto/registry.ts";
-import { startControl, type ControlPlane } from "./control.ts";
+import { makeCertificate } from "../testing/certs.ts";
+import { startControl, type ControlOptions, type ControlPlane } from "./control.ts";
 import { CLUSTER, ENDPOINT, typeUrl, type ResourceTypeName } from "./resource-type.ts";
 
 type DiscoveryResponse = MessageOf<"envoy.service.discovery.v3.DiscoveryResponse">;
@@ -84,7 +85,7 @@ interface Fixture {
   client(node?: { id: string; cluster: string }): XdsClient;
 }
 
-async function fixture(t: TestContext, lastGood?: string): Promise<Fixture> {
+async function fixture(t: TestContext, more: Partial<ControlOptions> = {}): Promise<Fixture> {
   const directory = await mkdtemp(join(tmpdir(), "weft-control-"));
   await writeServices(directory, { users: [1001, 1002] });
   const mesh = join(directory, "mesh.policy");
@@ -94,7 +95,7 @@ async function fixture(t: TestContext, lastGood?: string): Promise<Fixture> {
     sources: [`file:path=${directory}`],
     mesh,
     lingerMs: 300,
-    ...(lastGood !== undefined && { lastGood }),
+    ...more,
     log: { info: (m) => log.push(m), warn: (m) => log.push(m) },
   });
   t.after(async () => {
@@ -250,4 +251,21 @@ test("startControl() answers REST discovery with 304 for a version that the node
   };
   assert.equal(resources[0]!.name, "users");
   assert.equal((await ask(version)).status, 304);
+});
+
+test("startControl() serves secrets of a folder to who asks for them by name", async (t) => {
+  const secrets = await mkdtemp(join(tmpdir(), "weft-secrets-"));
+  t.after(() => rm(secrets, { recursive: true }));
+  const { cert } = makeCertificate({ name: "ca", ca: true });
+  await writeFile(join(secrets, "mesh.ca.crt"), cert);
+  const { client } = await fixture(t, { secrets });
+  const edge = client();
+  const type = "envoy.extensions.transport_sockets.tls.v3.Secret";
+  edge.subscribe(type, ["mesh.ca"]);
+  const response = await edge.next();
+  assert.equal(decode(type, response.resources[0]!.value).name, "mesh.ca");
+  await assert.rejects(
+    startControl({ sources: ["file:path=x"], host: "0.0.0.0", secrets, log: { info() {}, warn() {} } }),
+    /Cannot serve secrets in clear text on 0\.0\.0\.0/,
+  );
 });

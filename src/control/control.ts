@@ -5,7 +5,9 @@ import { CatalogStore } from "./catalog-store.ts";
 import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
 import { followSource } from "./follow-source.ts";
-import type { HoldOptions } from "./hold.ts";
+import { defaultHoldOptions, type HoldOptions } from "./hold.ts";
+import { holdOptionsOf } from "./policy/hold-settings.ts";
+import { settingsFor } from "./policy/settings-for.ts";
 import { LastGoodKeeper, loadLastGood } from "./last-good.ts";
 import { policyWithoutFile, type MeshPolicy } from "./policy/mesh-policy.ts";
 import type { Catalog } from "./model.ts";
@@ -18,6 +20,8 @@ import { systemClock } from "../base/clock.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
 import type { RevisionStore } from "./store/revision-store.ts";
 import { SqliteRevisionStore } from "./store/sqlite-revision-store.ts";
+import type { Resource } from "./resource.ts";
+import { followSecrets } from "./secret-files.ts";
 import { SnapshotBuilder } from "./snapshot.ts";
 import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } from "./source.ts";
 import { SourceNotes } from "./source-notes.ts";
@@ -29,7 +33,7 @@ import type { Ledger } from "../proto/ledger.ts";
 export interface XdsOptions extends XdsCredentialFiles {
   /** Age at which a proxy is asked to connect anew, in milliseconds, a tenth added or taken at random; 0 = never. */
   readonly maxConnectionAgeMs?: number;
-  /** When it stops, connections are closed one after the other over this time, in milliseconds. */
+  /** When it stops, connections are closed one after the other over this time at most, in milliseconds. */
   readonly drainMs?: number;
 }
 
@@ -45,6 +49,8 @@ export interface ControlOptions {
   readonly apiHost?: string;
   /** gRPC port; 0 = any. */
   readonly xdsPort?: number;
+  /** Folder of certificates and authorities that nodes may ask for by name. */
+  readonly secrets?: string;
   /** Who may ask for configuration, and for how long; default: everybody, without TLS. */
   readonly xds?: XdsOptions;
   /** HTTP port; 0 = any. */
@@ -111,7 +117,12 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   let pushTimer: NodeJS.Timeout | undefined;
 
   const named = parsed.map(({ rule }, i) => ({ name: names[i]!, rule }));
-  const catalog = new CatalogStore(named, options.hold, log, (services) => {
+  const holds = options.hold ?? defaultHoldOptions;
+  const holdOptions = (service: string) => {
+    const settings = settingsFor(configuration.policy, service, catalog.catalog.get(service) ?? []);
+    return holdOptionsOf(settings, holds);
+  };
+  const catalog = new CatalogStore(named, holdOptions, log, (services) => {
     audit.services(services, catalog.catalog);
     snapshots.update({ catalog: catalog.catalog });
     changed();
@@ -119,6 +130,11 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   });
   const ready = () => restored || catalog.unread.length === 0;
   const metrics = new ControlMetrics({ sessions: () => ads.sessions, sources: () => catalog.reports() });
+  if (options.secrets !== undefined && options.xds?.tls === undefined && !isLoopback(host)) {
+    throw new Error(
+      `Cannot serve secrets in clear text on ${host}: give the xDS port a certificate (--tls-cert)`,
+    );
+  }
   const credentials = await XdsCredentials.load(options.xds ?? {});
   const ads = new AdsServer({
     host,
@@ -197,6 +213,13 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     }),
   );
   running.push(configuration.follow(stopping.signal), credentials.follow(ads.grpc, log, stopping.signal));
+  if (options.secrets !== undefined) {
+    const take = (secrets: readonly Resource[]) => {
+      snapshots.update({ secrets });
+      changed();
+    };
+    running.push(followSecrets(options.secrets, log, stopping.signal, take));
+  }
   if (mesh !== undefined) {
     running.push(
       followPolicy(mesh, log, stopping.signal, ({ text }) => configuration.takePolicyFile(text, mesh)),
@@ -221,6 +244,10 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
       await audit.close();
     },
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 async function listenHttp(

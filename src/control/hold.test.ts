@@ -65,7 +65,7 @@ test("SourceState.apply() believes a confirmed loss and keeps the empty service 
 });
 
 test("SourceState.apply() holds a large loss and adds what is new meanwhile", () => {
-  const state = new SourceState("s", { ...defaultHoldOptions, partialHoldMs: 1000 });
+  const state = new SourceState("s", () => ({ ...defaultHoldOptions, partialHoldMs: 1000 }));
   state.apply(reading({ users: [1, 2, 3, 4] }), 0);
   state.apply(reading({ users: [1, 9] }), 10);
   assert.deepEqual(ports(state, "users"), [1, 2, 3, 4, 9]);
@@ -134,4 +134,17 @@ test("SourceState.apply() tells what could not be read of a source that was", ()
   const state = new SourceState("s");
   state.apply({ kind: "ok", services: new Map(), incomplete: "users: HTTP 500" }, 5);
   assert.deepEqual(state.health, { lastAttempt: 5, lastSuccess: 5, error: "users: HTTP 500" });
+});
+
+test("SourceState.apply() holds each service by bounds of its own", () => {
+  const state = new SourceState("s", (service) =>
+    service === "batch" ? { ...defaultHoldOptions, maxHoldMs: 0 } : defaultHoldOptions,
+  );
+  state.apply(reading({ users: [1], batch: [2] }), 1);
+  state.apply(reading({ users: [], batch: [] }), 2);
+  assert.deepEqual(ports(state, "users"), [1]);
+  assert.deepEqual(ports(state, "batch"), [], "believed at once");
+  state.apply(reading({ batch: [3] }), 3);
+  state.apply(reading({}), 4);
+  assert.deepEqual([...state.services.keys()], ["users"]);
 });

@@ -2,7 +2,7 @@
 import { endpointAddress, sameEndpoints, type Endpoint, type Reading, type ServiceReading } from "./model.ts";
 
 export interface HoldOptions {
-  /** How long a service that vanished or lost all endpoints is held, in milliseconds; Infinity = until confirmed. */
+  /** How long a service that vanished or lost all endpoints is held, in milliseconds; Infinity = until confirmed, 0 = not. */
   readonly maxHoldMs: number;
   /** How long the loss of a part is held, in milliseconds: what is left carries the traffic meanwhile and after. */
   readonly partialHoldMs: number;
@@ -60,14 +60,15 @@ interface OpenHold {
 /** The endpoints of one source after holds. Pure but for the time it is given. */
 export class SourceState {
   readonly name: string;
-  readonly #options: HoldOptions;
+  readonly #optionsOf: (service: string) => HoldOptions;
   #services = new Map<string, readonly Endpoint[]>();
   #holds = new Map<string, OpenHold>();
   #health: SourceHealth = { lastAttempt: 0, lastSuccess: 0, error: "" };
 
-  constructor(name: string, options: HoldOptions = defaultHoldOptions) {
+  /** @param optionsOf the bounds of a service's holds, as they are at the moment */
+  constructor(name: string, optionsOf: (service: string) => HoldOptions = () => defaultHoldOptions) {
     this.name = name;
-    this.#options = options;
+    this.#optionsOf = optionsOf;
   }
 
   get services(): ReadonlyMap<string, readonly Endpoint[]> {
@@ -117,12 +118,14 @@ export class SourceState {
       const known = before.get(name) ?? [];
       const reported = reading.services.get(name);
       if (reported === undefined && reading.deleted?.has(name)) continue;
-      const doubt = doubtOf(known, reported, this.#options);
-      if (doubt === undefined) {
+      const doubt = doubtOf(known, reported, this.#optionsOf(name));
+      if (doubt !== undefined && doubt.limitMs > 0)
+        this.#hold(name, known, reported, doubt, heldBefore.get(name)?.hold.since ?? now);
+      else if (reported !== undefined) {
         // The old list where nothing changed, so that who keeps something by it need not look.
-        const { endpoints } = reported!;
+        const { endpoints } = reported;
         this.#services.set(name, sameEndpoints(known, endpoints) ? known : endpoints);
-      } else this.#hold(name, known, reported, doubt, heldBefore.get(name)?.hold.since ?? now);
+      }
     }
     return {
       changed: differences(before, this.#services),

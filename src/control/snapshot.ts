@@ -60,6 +60,7 @@ export class SnapshotBuilder implements SnapshotSource {
   readonly #given = new WeakMap<NodeIdentity, Given>();
   #catalog: Catalog = new Map();
   #policy: MeshPolicy;
+  #secrets: readonly Resource[] = [];
 
   /** @param weft what `weft proxy` cannot take */
   constructor(policy: MeshPolicy, lingerMs: number, weft?: WeftLimits) {
@@ -74,7 +75,8 @@ export class SnapshotBuilder implements SnapshotSource {
   }
 
   /** Takes new content; snapshots are built from it afterwards. */
-  update(content: { catalog?: Catalog; policy?: MeshPolicy }): void {
+  update(content: { catalog?: Catalog; policy?: MeshPolicy; secrets?: readonly Resource[] }): void {
+    this.#secrets = content.secrets ?? this.#secrets;
     this.#catalog = content.catalog ?? this.#catalog;
     this.#policy = content.policy ?? this.#policy;
     for (const common of this.#commons.values()) common.stale = true;
@@ -109,7 +111,9 @@ export class SnapshotBuilder implements SnapshotSource {
     }
     if (!common.stale && now < (common.linger.due ?? Number.POSITIVE_INFINITY)) return common.snapshot;
     const { cache, linger, snapshot: before } = common;
-    const byType = groupByType(view.shared({ catalog: this.#catalog, policy: this.#policy, cache }));
+    const made = view.shared({ catalog: this.#catalog, policy: this.#policy, cache });
+    // Secrets are sent to those who ask for them by name.
+    const byType = groupByType([...this.#secrets, ...made]);
     cache.sweep();
     common.stale = false;
     const sets = new Map<ResourceTypeName, ResourceSet>();

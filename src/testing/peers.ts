@@ -17,8 +17,10 @@ export type PeerName =
   | "dnsmasq"
   | "iptables"
   | "kube-apiserver"
+  | "grpc-go-xds-client"
   | "grpc-interop-client"
   | "grpc-interop-server"
+  | "grpc-python-xds-client"
   | "weft";
 
 const root = join(import.meta.dirname, "../..");

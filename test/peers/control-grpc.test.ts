@@ -5,10 +5,11 @@ import { test, type TestContext } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { startControl } from "../../src/control/control.ts";
 import { ManagedProcess } from "../../src/testing/managed-process.ts";
+import { findPeer, peerTest, type PeerName } from "../../src/testing/peers.ts";
 import { tempDir } from "../../src/testing/temp-dir.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
 
-// A gRPC client without a proxy (the xDS support of grpc-js) finds and balances over servers that the control plane tells it.
+// gRPC clients without a proxy find and balance over servers that the control plane tells them.
 
 const bytes = (value: Buffer) => value;
 
@@ -43,7 +44,34 @@ function writeUsers(directory: string, ports: number[]): void {
   renameSync(join(directory, ".new"), join(directory, "users.json"));
 }
 
-test("gRPC client without a proxy resolves xds:///users and follows its endpoints", async (t) => {
+interface XdsClient {
+  readonly name: string;
+  readonly peer?: PeerName;
+  readonly command: () => readonly [command: string, ...args: string[]];
+}
+
+const clients: readonly XdsClient[] = [
+  {
+    name: "grpc-js",
+    command: () => [process.execPath, join(import.meta.dirname, "control-grpc.child.ts")],
+  },
+  ...(["grpc-go-xds-client", "grpc-python-xds-client"] as const).map((peer) => ({
+    name: peer,
+    peer,
+    command: () => [findPeer(peer)!] as const,
+  })),
+];
+
+for (const { name, peer, command } of clients) {
+  peerTest(`${name} resolves xds:///users and follows its endpoints`, peer === undefined ? [] : [peer], (t) =>
+    followEndpoints(t, command()),
+  );
+}
+
+async function followEndpoints(
+  t: TestContext,
+  [command, ...args]: readonly [string, ...string[]],
+): Promise<void> {
   const one = await startNamed(t, "one");
   const two = await startNamed(t, "two");
   const directory = tempDir("control-grpc");
@@ -67,11 +95,8 @@ test("gRPC client without a proxy resolves xds:///users and follows its endpoint
     node: { id: "client-1", cluster: "clients", locality: { zone: "z1" } },
   };
   const start = (target: string) => {
-    const child = new ManagedProcess(
-      process.execPath,
-      [join(import.meta.dirname, "control-grpc.child.ts"), target],
-      { env: { ...process.env, GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap) } },
-    );
+    const env = { ...process.env, GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap) };
+    const child = new ManagedProcess(command, [...args, target], { env });
     t.after(() => child.stop());
     return child;
   };
@@ -99,7 +124,7 @@ test("gRPC client without a proxy resolves xds:///users and follows its endpoint
   start("xds:///nobody");
   const refusal = /client-1 asks for .*Listener nobody, which its view does not have/;
   await waitUntil("the unknown name is logged", () => log.some((line) => refusal.test(line)), 10_000);
-});
+}
 
 test("gRPC client without a proxy follows versions, routes and everything else that it can", async (t) => {
   const [one, two] = await Promise.all(["one", "two"].map(async (name) => startNamed(t, name)));

@@ -23,6 +23,7 @@ interface ServeOptions extends EtcdFlags, XdsFlags {
   apiPort: number;
   lastGood?: string;
   auditLog?: string;
+  secrets?: string;
   store?: string;
   maxHold: string;
   logLevel: string;
@@ -100,6 +101,10 @@ export const controlCommand: CliCommand = {
       )
       .option("--log-level <level>", "debug, info, warn or error", "info")
       .action(serve);
+    serving.option(
+      "--secrets <folder>",
+      "NAME.crt with NAME.key, NAME.ca.crt: secrets that proxies may ask for by name",
+    );
     addXdsFlags(serving);
     addEtcdFlags(serving, "/weft/control/");
     const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
@@ -157,6 +162,7 @@ async function serve(options: ServeOptions): Promise<void> {
     ...(options.mesh !== undefined && { mesh: options.mesh }),
     ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
     ...(options.auditLog !== undefined && { auditLog: options.auditLog }),
+    ...(options.secrets !== undefined && { secrets: options.secrets }),
     ...(store !== undefined && { store }),
   });
   log.info(`xDS on ${options.host}:${control.xdsPort}, API on http://${options.host}:${control.apiPort}`);

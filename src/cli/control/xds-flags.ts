@@ -36,7 +36,11 @@ export function addXdsFlags(command: Command): void {
       "age at which proxies are asked to connect anew, or never",
       "30",
     )
-    .option("--drain-time <seconds>", "over which proxies are sent elsewhere when it is told to stop", "5");
+    .option(
+      "--drain-time <seconds>",
+      "longest time over which proxies are sent elsewhere when it is told to stop",
+      "5",
+    );
 }
 
 /** What the flags say. Throws a UsageError for flags that make no sense together. */

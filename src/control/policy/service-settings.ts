@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { nameGlob } from "./fields.ts";
+import { holdFields } from "./hold-settings.ts";
 import { actionFields, callers, patch, serviceRoute, split } from "./route-settings.ts";
 import { upstreamFields } from "./upstream-settings.ts";
 
@@ -7,6 +8,7 @@ import { upstreamFields } from "./upstream-settings.ts";
 export const serviceSettings = z.strictObject({
   ...upstreamFields,
   ...actionFields,
+  ...holdFields,
   /** tcp: where sidecars listen for those who call the service. */
   port: z.int().min(1).max(65_535).optional(),
   split: split.nullable().optional(),
