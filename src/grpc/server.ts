@@ -172,10 +172,8 @@ export class GrpcServer implements ConnectionOwner {
     this.#handshakes.start(socket, {
       onSecure: (secure, verdict) => {
         done();
-        if (secure.alpnProtocol !== "h2") {
-          this.#options.onTlsFailure?.(address, "the client did not agree on h2 by ALPN");
-          secure.destroy();
-        } else this.#open(secure, socket, address, verdict === "" ? certificateOf(secure) : undefined);
+        // Clients that agree on no protocol by ALPN speak HTTP/2 all the same, as Envoy does unless it is told otherwise.
+        this.#open(secure, socket, address, verdict === "" ? certificateOf(secure) : undefined);
       },
       onFailed: (error, timedOut) => {
         done();
