@@ -327,6 +327,8 @@ export interface UpstreamConnection extends UpstreamConnectionInfo {
   end(): void;
   /** Closes after what is queued. */
   close(): void;
+  /** Closes at once; what is queued is lost. */
+  destroy(): void;
   /** Closes at once with a TCP RST. */
   reset(): void;
 }

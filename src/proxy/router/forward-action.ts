@@ -1,6 +1,7 @@
 import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { RoutingPriority } from "../api.ts";
+import { connectTermination, type ConnectTermination } from "./connect-termination.ts";
 import { compileHostRewrite, type HostRewrite } from "./host-rewrite.ts";
 import { MaxGrpcTimeout } from "./max-grpc-timeout.ts";
 import { MaxStreamDuration } from "./max-stream-duration.ts";
@@ -33,6 +34,8 @@ export interface ForwardAction {
   readonly maxStreamDuration: MaxStreamDuration | undefined;
   /** Protocols by lower-case name: whether requests may change to them. Undefined = nothing is said. */
   readonly upgrades: ReadonlyMap<string, boolean> | undefined;
+  /** CONNECT ends here: what follows goes to the cluster as bare TCP. Undefined = CONNECT is forwarded. */
+  readonly connect: ConnectTermination | undefined;
   readonly retryPolicy: RetryPolicy;
   readonly priority: RoutingPriority;
   readonly attemptCountInRequest: boolean;
@@ -69,6 +72,7 @@ export function compileForwardAction(
     idleTimeout: durationMs(config.idleTimeout, undefined),
     maxStreamDuration: config.maxStreamDuration && new MaxStreamDuration(config.maxStreamDuration),
     upgrades: compileUpgrades(config.upgradeConfigs),
+    connect: connectTermination(config.upgradeConfigs),
     retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
     priority: config.priority === 1 ? 1 : 0,
     attemptCountInRequest: virtualHost.includeRequestAttemptCount,

@@ -1,4 +1,5 @@
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
+import { proxyProtocolConfigLedger } from "../../extensions/upstream-proxy-header.ts";
 import { substitutionFormatLedger } from "../formatter/substitution-format.ts";
 import { headerMatcherLedger } from "../matcher/header-matcher.ts";
 import { queryParameterMatcherLedger } from "../matcher/query-parameter-matcher.ts";
@@ -18,6 +19,7 @@ export const routerLedger: Ledger = {
   ...pathRewriteLedger,
   ...retryPolicyLedger,
   ...routerFilterLedger,
+  ...proxyProtocolConfigLedger,
   "envoy.config.route.v3.RouteConfiguration": [
     "name",
     "virtual_hosts",
@@ -99,7 +101,8 @@ export const routerLedger: Ledger = {
     "grpc_timeout_offset",
     "upgrade_configs",
   ],
-  "envoy.config.route.v3.RouteAction.UpgradeConfig": ["upgrade_type", "enabled"],
+  "envoy.config.route.v3.RouteAction.UpgradeConfig": ["upgrade_type", "enabled", "connect_config"],
+  "envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig": "all",
   "envoy.config.route.v3.RouteAction.MaxStreamDuration": "all",
   "envoy.config.route.v3.WeightedCluster": [
     "clusters",

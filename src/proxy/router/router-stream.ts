@@ -26,7 +26,7 @@ import { RetryState, verdictFlag } from "./retry-state.ts";
 import { rewriteToEndpoint } from "./rewrite-request.ts";
 import type { RouteEntry } from "./route-entry.ts";
 import type { RouterConfig } from "./router-config.ts";
-import { sendBody, sendRequest } from "./send-request.ts";
+import { sendRequest, sendTunnelBytes } from "./send-request.ts";
 import { asksForTunnel, tunnelAnswer } from "./tunnel.ts";
 import { AttemptTimer, UpstreamAttempt, type AttemptOwner } from "./upstream-attempt.ts";
 
@@ -146,7 +146,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const limit = this.#bufferLimit();
     if (this.#awaitsTunnel) {
       body.add(chunk);
-      if (body.bytes > limit) this.#flow.pauseRequest(this.#stream, this.#handles!);
+      if (end) this.#requestComplete();
+      else if (body.bytes > limit) this.#flow.pauseRequest(this.#stream, this.#handles!);
       return "stop";
     }
     if (this.#retry.enabled) {
@@ -357,7 +358,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const keep = !this.#config.suppressEnvoyHeaders;
     if (action.autoHostRewrite) rewriteToEndpoint(requestHeaders, host, this.#attempts, action, keep);
     if (action.retryPolicy.reselections > 0 && this.#retry.enabled) this.tried = [...this.tried, host];
-    this.#attempt.start(cluster, host, action.priority, requestHeaders, info);
+    this.#attempt.start(cluster, host, action.priority, requestHeaders, info, action.connect);
   }
 
   #requestComplete(): void {
@@ -381,7 +382,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     if (answer !== "open") return answer === "failed";
     this.#awaitsTunnel = false;
     this.#timed = false;
-    if (sendBody(this.#attempt, this.#body, false)) this.#flow.resumeRequest(this.#stream);
+    if (sendTunnelBytes(this.#attempt, this.#body, this.#requestEnded))
+      this.#flow.resumeRequest(this.#stream);
     else this.#flow.pauseRequest(this.#stream, this.#handles!);
     return false;
   }

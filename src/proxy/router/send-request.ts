@@ -24,8 +24,14 @@ export function sendRequest(
   return open;
 }
 
+/** Sends what came of the client's bytes before the tunnel stood. Returns false above the high watermark. */
+export function sendTunnelBytes(attempt: UpstreamAttempt, body: KeptBody, ended: boolean): boolean {
+  if (!ended || body.chunks.length > 0) return sendBody(attempt, body, ended);
+  return attempt.data(NO_BYTES, true);
+}
+
 /** Sends the kept body; `ended`: its last chunk ends the request. Returns false above the high watermark. */
-export function sendBody(attempt: UpstreamAttempt, body: KeptBody, ended: boolean): boolean {
+function sendBody(attempt: UpstreamAttempt, body: KeptBody, ended: boolean): boolean {
   const { chunks } = body;
   let open = true;
   for (let i = 0; i < chunks.length; i++)

@@ -10,6 +10,8 @@ import type {
   StreamInfo,
   UpstreamConnectionInfo,
 } from "../api.ts";
+import type { ConnectTermination } from "./connect-termination.ts";
+import { TcpTunnel } from "./tcp-tunnel.ts";
 
 /** Timers of a try. */
 export const AttemptTimer = { PerTry: 1, PerTryIdle: 2, MaxDuration: 3 } as const;
@@ -75,6 +77,7 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     priority: RoutingPriority,
     headers: HeaderMap,
     downstream: StreamInfo | undefined,
+    connect?: ConnectTermination,
   ): void {
     this.#cluster = cluster;
     this.#priority = priority;
@@ -86,14 +89,11 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     }
     this.active = true;
     const serial = ++this.#serial;
-    const request = cluster.openStream(
-      host,
-      priority,
-      this,
-      headers,
-      downstream?.protocol,
-      downstream?.connection,
-    );
+    const client = downstream?.connection;
+    const request =
+      connect !== undefined && connect.takes(headers.method)
+        ? TcpTunnel.open(cluster, host, this, client, connect)
+        : cluster.openStream(host, priority, this, headers, downstream?.protocol, client);
     if (serial === this.#serial && this.active && this.#stream === undefined) this.#poolRequest = request;
   }
 

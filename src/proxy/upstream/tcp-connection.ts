@@ -102,6 +102,11 @@ export class TcpConnection implements ConnectionHandler, PoolRequest, TimerOwner
     this.connection.close();
   }
 
+  destroy(): void {
+    if (!this.#ended || !this.#peerEnded) this.#local = true;
+    this.connection.destroy();
+  }
+
   reset(): void {
     this.#local = true;
     this.connection.reset();
