@@ -37,13 +37,8 @@ export interface AdsClientOptions {
 interface TypeState {
   readonly type: XdsType;
   readonly subscription: SotwSubscription;
-  readonly watches: Set<TypeWatch>;
-}
-
-interface TypeWatch {
-  /** undefined = all resources. */
-  readonly name: string | undefined;
-  readonly handler: WatchHandler;
+  /** By the name of the resource that they want; undefined = all. */
+  readonly watches: Map<string | undefined, Set<WatchHandler>>;
 }
 
 /**
@@ -74,22 +69,25 @@ export class AdsClient {
     let state = this.#types.get(kind);
     if (state === undefined) {
       const type = XDS_TYPES[kind];
-      state = { type, subscription: new SotwSubscription(name === undefined), watches: new Set() };
+      state = { type, subscription: new SotwSubscription(name === undefined), watches: new Map() };
       this.#types.set(kind, state);
       if (this.#stream !== undefined) state.subscription.opened();
     }
     const { watches } = state;
-    const known = [...watches].some((each) => each.name === name);
-    const watch: TypeWatch = { name, handler };
-    watches.add(watch);
-    this.#touch(kind, known ? "again" : "names");
+    const known = watches.get(name);
+    const handlers = known ?? new Set();
+    if (known === undefined) watches.set(name, handlers);
+    handlers.add(handler);
+    this.#touch(kind, known === undefined ? "names" : "again");
     if (!this.#started) {
       this.#started = true;
       queueMicrotask(() => this.#open());
     }
     return {
       close: () => {
-        if (watches.delete(watch)) this.#touch(kind, "names");
+        if (!handlers.delete(handler)) return;
+        if (handlers.size === 0 && watches.get(name) === handlers) watches.delete(name);
+        this.#touch(kind, "names");
       },
     };
   }
@@ -117,9 +115,8 @@ export class AdsClient {
       if (what === undefined) continue;
       this.#dirty.delete(kind);
       const state = this.#types.get(kind)!;
-      const names = [...state.watches].flatMap(({ name }) => (name === undefined ? [] : [name]));
       const { subscription } = state;
-      const request = subscription.want(names) ?? (what === "again" ? subscription.again() : undefined);
+      const request = subscription.want(namesOf(state)) ?? (what === "again" ? subscription.again() : undefined);
       if (request !== undefined) this.#attempt(state, request);
     }
   }
@@ -145,14 +142,14 @@ export class AdsClient {
       if (state === undefined) continue;
       // Names that were not sent yet are part of the first request.
       this.#dirty.delete(kind);
-      state.subscription.want([...state.watches].flatMap(({ name }) => (name === undefined ? [] : [name])));
+      state.subscription.want(namesOf(state));
       const request = state.subscription.opened();
       if (request !== undefined) this.#attempt(state, request);
     }
   }
 
   #attempt(state: TypeState, request: SotwRequest): void {
-    for (const { handler } of state.watches) handler.onAttempt();
+    for (const handler of handlersOf(state)) handler.onAttempt();
     this.#send(state.type, request);
   }
 
@@ -195,21 +192,26 @@ export class AdsClient {
       resources = this.#options.decode(state.type, packed);
     } catch (error) {
       const detail = (error as Error).message;
-      for (const { handler } of state.watches) handler.onFailure("rejected", detail);
+      for (const handler of handlersOf(state)) handler.onFailure("rejected", detail);
       return detail;
     }
     let refused: string | undefined;
-    // Handlers may open and close watches.
-    const watches = Array.from(state.watches);
-    for (const { name, handler } of watches) {
-      const own = name === undefined ? resources : resources.filter((resource) => resource.name === name);
-      if (name !== undefined && own.length === 0) continue;
-      try {
-        handler.onResources(own, version);
-      } catch (error) {
-        refused ??= (error as Error).message;
-        handler.onFailure("rejected", (error as Error).message);
+    const tell = (handlers: ReadonlySet<WatchHandler>, own: readonly Resource[]): void => {
+      // Handlers may open and close watches.
+      for (const handler of Array.from(handlers)) {
+        try {
+          handler.onResources(own, version);
+        } catch (error) {
+          refused ??= (error as Error).message;
+          handler.onFailure("rejected", (error as Error).message);
+        }
       }
+    };
+    const all = state.watches.get(undefined);
+    if (all !== undefined) tell(all, resources);
+    for (const [name, own] of Map.groupBy(resources, (resource) => resource.name)) {
+      const handlers = state.watches.get(name);
+      if (handlers !== undefined) tell(handlers, own);
     }
     return refused;
   }
@@ -222,9 +224,9 @@ export class AdsClient {
     if (this.#closed) return;
     this.#stream = undefined;
     this.#options.onState(false, detail);
-    for (const { subscription, watches } of this.#types.values()) {
-      subscription.closed();
-      for (const { handler } of watches) handler.onFailure("connection", detail);
+    for (const state of this.#types.values()) {
+      state.subscription.closed();
+      for (const handler of handlersOf(state)) handler.onFailure("connection", detail);
     }
     this.#cancelRetry = this.#options.clock.after(this.#pause(), () => this.#open());
   }
@@ -234,4 +236,12 @@ export class AdsClient {
     this.#quickLeft--;
     return QUICK_MIN + this.#options.random() * (QUICK_MAX - QUICK_MIN);
   }
+}
+
+function namesOf({ watches }: TypeState): string[] {
+  return [...watches.keys()].filter((name) => name !== undefined);
+}
+
+function handlersOf({ watches }: TypeState): WatchHandler[] {
+  return [...watches.values()].flatMap((handlers) => [...handlers]);
 }

@@ -1,5 +1,6 @@
 // All kinds of traffic at once for a while, with peers that misbehave and configuration that changes; afterwards
-// nothing may be left: no gauge above zero, no descriptor, no memory that grows. WEFT_SOAK_SECONDS says how long.
+// nothing may be left: no gauge above zero, no descriptor, no memory that grows. WEFT_SOAK_SECONDS says how long,
+// WEFT_SOAK_KINDS (a regular expression) which kinds, WEFT_SOAK_UPDATE_MS how often listeners change (0: never).
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +15,8 @@ import { SoakClients } from "./soak-clients.ts";
 import { startSoakUpstreams } from "./soak-upstreams.ts";
 
 const SECONDS = Number(process.env["WEFT_SOAK_SECONDS"] ?? 10);
+const KINDS = new RegExp(process.env["WEFT_SOAK_KINDS"] ?? "");
+const UPDATE_MS = Number(process.env["WEFT_SOAK_UPDATE_MS"] ?? 3000);
 /** Part of the time after which memory should not grow any more. */
 const WARM_UP = 0.3;
 /** What measuring resident memory may be off by. */
@@ -44,8 +47,8 @@ test(`mixed traffic for ${SECONDS} s leaves nothing behind`, async (t) => {
   await waitUntil("the listeners", () => proxy.ports.size === 2);
   const { pid } = proxy.process;
   const descriptors = openDescriptors(pid);
-  const clients = new SoakClients(proxy.ports.get("plain")!, proxy.ports.get("tls")!);
-  const updates = setInterval(publish, 3000);
+  const clients = new SoakClients(proxy.ports.get("plain")!, proxy.ports.get("tls")!, KINDS);
+  const updates = UPDATE_MS > 0 ? setInterval(publish, UPDATE_MS) : undefined;
   const samples: number[] = [];
   const end = performance.now() + SECONDS * 1000;
   while (performance.now() < end) {

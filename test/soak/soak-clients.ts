@@ -27,7 +27,8 @@ export class SoakClients {
   readonly #loops: Promise<void>[];
   #stopped = false;
 
-  constructor(plain: number, tls: number) {
+  /** @param wanted matches the kinds that run */
+  constructor(plain: number, tls: number, wanted: RegExp) {
     this.#plain = plain;
     this.#tls = tls;
     const kinds: Record<string, () => Promise<void>> = {
@@ -48,7 +49,8 @@ export class SoakClients {
       "h2 session": () => this.#session(`http://127.0.0.1:${this.#plain}`),
       "h2 session with TLS": () => this.#session(`https://127.0.0.1:${this.#tls}`),
     };
-    this.#loops = Object.entries(kinds).map(([kind, work]) => this.#loop(kind, work));
+    const chosen = Object.entries(kinds).filter(([kind]) => wanted.test(kind));
+    this.#loops = chosen.map(([kind, work]) => this.#loop(kind, work));
   }
 
   /** Resolves when all have finished what they do. */

@@ -71,7 +71,9 @@ export class ClusterManager {
   readonly #log: Logger;
   readonly #scope: StatScope;
   readonly #resolver: HostResolver;
+  readonly #warming = new Set<ClusterState>();
   readonly #freeSlots: number[] = [];
+  #active = 0;
   #nextSlot = 0;
   #cds: Subscription | undefined;
   #onIdle: (() => void)[] = [];
@@ -103,8 +105,7 @@ export class ClusterManager {
   async initialise(cds: ConfigSource | undefined): Promise<void> {
     await this.#settled((state) => !usesEds(state));
     this.#edsHeld = false;
-    for (const state of this.clusters.values())
-      if (state.warming !== undefined) this.#openEds(state, state.warming);
+    for (const state of this.#warming) this.#openEds(state, state.warming!);
     if (cds !== undefined) await this.#openCds(cds);
     await this.#settled(() => true);
     this.#log.info("cm init: all clusters initialized");
@@ -186,6 +187,7 @@ export class ClusterManager {
       state.warming?.secrets.release();
       state.warming = next;
     }
+    this.#warming.add(state);
     this.#scope.counter(added ? "cluster_added" : "cluster_modified").inc();
     this.#log.debug(`${added ? "add" : "update"} cluster ${name}`);
     this.#resolver.setCluster(message);
@@ -263,9 +265,11 @@ export class ClusterManager {
     const { name, warming } = state;
     if (warming === undefined || warming.waits.hosts || warming.waits.secrets) return;
     const { broadcast } = this.#options;
+    if (state.active === undefined) this.#active++;
     state.active?.secrets.release();
     state.active = warming;
     state.warming = undefined;
+    this.#warming.delete(state);
     broadcast({ kind: "cluster", name, bytes: state.active.bytes, breakerSlot: state.slot });
     broadcast({ kind: "hosts", cluster: name, hosts: state.hosts, overprovisioning: state.overprovisioning });
     this.#scope.counter("cluster_updated");
@@ -275,6 +279,8 @@ export class ClusterManager {
   #remove(state: ClusterState): void {
     const { name } = state;
     this.clusters.delete(name);
+    this.#warming.delete(state);
+    if (state.active !== undefined) this.#active--;
     state.eds?.close();
     state.warming?.secrets.release();
     state.active?.secrets.release();
@@ -283,7 +289,7 @@ export class ClusterManager {
     const { message } = (state.active ?? state.warming)!;
     const { merged, texts } = this.#options;
     merged.forget(statPrefix(message));
-    for (const key of texts.keys()) if (key.startsWith(statPrefix(message))) texts.delete(key);
+    texts.delete(`${statPrefix(message)}version_text`);
     this.#freeSlots.push(state.slot);
     this.#scope.counter("cluster_removed").inc();
     this.#log.info(`removing cluster ${name}`);
@@ -292,8 +298,10 @@ export class ClusterManager {
 
   /** Resolves when none of the chosen clusters is warming. */
   #settled(chosen: (state: ClusterState) => boolean): Promise<void> {
-    const done = (): boolean =>
-      ![...this.clusters.values()].some((s) => s.warming !== undefined && chosen(s));
+    const done = (): boolean => {
+      for (const state of this.#warming) if (chosen(state)) return false;
+      return true;
+    };
     if (done()) return Promise.resolve();
     return new Promise((resolve) => {
       const check = (): void => {
@@ -312,10 +320,8 @@ export class ClusterManager {
   }
 
   #gauges(): void {
-    const all = [...this.clusters.values()];
-    const warming = all.filter((state) => state.warming !== undefined).length;
-    this.#scope.gauge("warming_clusters").set(warming);
-    this.#scope.gauge("active_clusters").set(all.filter((state) => state.active !== undefined).length);
+    this.#scope.gauge("warming_clusters").set(this.#warming.size);
+    this.#scope.gauge("active_clusters").set(this.#active);
     const checks = this.#onIdle;
     this.#onIdle = [];
     for (const check of checks) check();
