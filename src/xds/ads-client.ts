@@ -116,7 +116,8 @@ export class AdsClient {
       this.#dirty.delete(kind);
       const state = this.#types.get(kind)!;
       const { subscription } = state;
-      const request = subscription.want(namesOf(state)) ?? (what === "again" ? subscription.again() : undefined);
+      const request =
+        subscription.want(namesOf(state)) ?? (what === "again" ? subscription.again() : undefined);
       if (request !== undefined) this.#attempt(state, request);
     }
   }

@@ -1,7 +1,7 @@
 import { encode, findSchema, typeNameOf, unpackAny, unpackAs } from "../proto/registry.ts";
 import type { MessageOf } from "../proto/registry.ts";
 import { firstViolation, validateMessage } from "../proto/validate.ts";
-import type { Any, Resource } from "./source.ts";
+import type { Any, Resource, ResourceDecoder } from "./source.ts";
 import type { XdsType } from "./types.ts";
 
 const RESOURCE = "envoy.service.discovery.v3.Resource";
@@ -12,6 +12,27 @@ const RESOURCE = "envoy.service.discovery.v3.Resource";
  */
 export function decodeResources(type: XdsType, packed: readonly Any[]): Resource[] {
   return packed.map((any) => decodeResource(type, any));
+}
+
+/**
+ * A decoder for one source that remembers what it gave last: state-of-the-world answers repeat ten thousand resources
+ * when one of them changed. What comes again byte by byte is the same object as before.
+ */
+export function rememberingDecoder(): ResourceDecoder {
+  const remembered = new Map<XdsType, Map<string, Resource>>();
+  return (type, packed) => {
+    const before = remembered.get(type);
+    const now = new Map<string, Resource>();
+    const resources = packed.map((any) => {
+      const { buffer, byteOffset, byteLength } = any.value;
+      const key = any.typeUrl + Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
+      const resource = before?.get(key) ?? decodeResource(type, any);
+      now.set(key, resource);
+      return resource;
+    });
+    remembered.set(type, now);
+    return resources;
+  };
 }
 
 function decodeResource(type: XdsType, any: Any): Resource {

@@ -7,12 +7,12 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { FakeClock } from "../base/fake-clock.ts";
 import { systemClock } from "../base/clock.ts";
-import { create } from "../proto/registry.ts";
+import { create, packNew } from "../proto/registry.ts";
 import { TestClusters } from "../testing/test-clusters.ts";
-import { decodeResources } from "./decode-resources.ts";
+import { decodeResources, rememberingDecoder } from "./decode-resources.ts";
 import { watchFile } from "./file-source.ts";
 import { watchRest } from "./rest-source.ts";
-import type { WatchHandler } from "./source.ts";
+import type { Any, WatchHandler } from "./source.ts";
 import { XDS_TYPES } from "./types.ts";
 
 /** A handler whose calls can be awaited one by one. */
@@ -182,4 +182,16 @@ test("watchFile() follows renames and keeps quiet about writes in place", async 
   assert.match(await handler.next(), /^connection: ENOENT/);
   replace(yaml("4", "d"));
   assert.equal(await handler.next(), "4: d");
+});
+
+test("rememberingDecoder() decodes what changed only, in whatever order it comes", () => {
+  const decode = rememberingDecoder();
+  const pack = (name: string, altStatName = ""): Any =>
+    packNew("envoy.config.cluster.v3.Cluster", { name, altStatName });
+  const before = decode(XDS_TYPES.cds, [pack("a"), pack("b"), pack("c")]);
+  const after = decode(XDS_TYPES.cds, [pack("c"), pack("b", "other"), pack("a")]);
+  assert.equal(after[0], before[2]);
+  assert.equal(after[2], before[0]);
+  assert.notEqual(after[1], before[1]);
+  assert.equal((after[1]!.message as { altStatName?: string }).altStatName, "other");
 });

@@ -351,6 +351,11 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     return this.#entries === this.#config.filters;
   }
 
+  /** Not to be used again. */
+  dispose(): void {
+    this.#timers.dispose();
+  }
+
   // ---- helpers -----------------------------------------------------------------------------------------------------
 
   #refuse(refusal: Refusal): void {

@@ -37,6 +37,7 @@ export const httpConnectionManager: NetworkFilterDef<Config, TerminalFilterFacto
       },
       close() {
         for (const log of config.accessLogs) log.sink.flush();
+        pool.close();
       },
     };
   },

@@ -10,9 +10,10 @@ const POOL_LIMIT = 256;
  */
 export class StreamPool implements Deferred {
   readonly #config: HcmConfig;
-  readonly #free: HcmStream[] = [];
+  #free: HcmStream[] = [];
   readonly #retired: HcmStream[] = [];
   #scheduled = false;
+  #closed = false;
 
   constructor(config: HcmConfig) {
     this.#config = config;
@@ -32,6 +33,14 @@ export class StreamPool implements Deferred {
   runDeferred(): void {
     this.#scheduled = false;
     for (let stream = this.#retired.pop(); stream !== undefined; stream = this.#retired.pop())
-      if (stream.recycle() && this.#free.length < POOL_LIMIT) this.#free.push(stream);
+      if (stream.recycle() && this.#free.length < POOL_LIMIT && !this.#closed) this.#free.push(stream);
+      else stream.dispose();
+  }
+
+  /** The configuration is not used any longer. */
+  close(): void {
+    this.#closed = true;
+    for (const stream of this.#free) stream.dispose();
+    this.#free = [];
   }
 }

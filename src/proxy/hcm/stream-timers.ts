@@ -81,6 +81,12 @@ export class StreamTimers implements TimerOwner {
     if (this.#idleTimeout !== this.#config.streamIdleTimeout) wheel.disarm(this.#idle);
   }
 
+  /** Leaves the wheel, which would hold the stream until the idle timeout is over. */
+  dispose(): void {
+    this.end();
+    this.#config.context.wheel.disarm(this.#idle);
+  }
+
   onTimer(kind: number): void {
     const stream = this.#stream;
     if (!stream.active) return;

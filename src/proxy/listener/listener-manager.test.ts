@@ -60,6 +60,17 @@ test("ListenerManager.apply() swaps filter chains under open connections", async
   fresh.close();
 });
 
+test("a version that is drained leaves nothing on the timer wheel", async () => {
+  const worker = harness();
+  const port = await worker.listen(listener(chain("one")));
+  const client = await TcpClient.connect(port);
+  await ask(client);
+  assert.notEqual(worker.runtime.factory.wheel.size, 0);
+  await worker.listen(listener(chain("two")));
+  await ask(client);
+  await waitUntil("the timers to go", () => worker.runtime.factory.wheel.size === 0);
+});
+
 function refuses(port: number): Promise<boolean> {
   return TcpClient.connect(port).then(
     (client) => {

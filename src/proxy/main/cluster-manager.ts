@@ -160,7 +160,8 @@ export class ClusterManager {
     let state = this.clusters.get(name);
     if (state !== undefined && dynamic && !state.dynamic) return;
     const current = state?.warming ?? state?.active;
-    if (current !== undefined && Buffer.compare(current.bytes, bytes) === 0) return;
+    if (current !== undefined && (current.bytes === bytes || Buffer.compare(current.bytes, bytes) === 0))
+      return;
     this.#options.check(message, dynamic);
     const configs = sdsConfigsOfCluster(message);
     const waits = { hosts: true, secrets: configs.length > 0 };

@@ -4,7 +4,7 @@ import { GrpcClient } from "../../grpc/client.ts";
 import type { MessageOf } from "../../proto/registry.ts";
 import type { StatStore } from "../../stats/stat-store.ts";
 import { AdsClient } from "../../xds/ads-client.ts";
-import { decodeResources } from "../../xds/decode-resources.ts";
+import { rememberingDecoder } from "../../xds/decode-resources.ts";
 import { watchFile } from "../../xds/file-source.ts";
 import { watchRest } from "../../xds/rest-source.ts";
 import type { Node, Resource, Watch, WatchHandler } from "../../xds/source.ts";
@@ -39,6 +39,8 @@ export class ConfigSources {
   readonly #options: ConfigSourcesOptions;
   readonly #log: Logger;
   readonly #clients = new Set<AdsClient>();
+  /** Found fit already: what did not change comes again as the same object. */
+  readonly #fit = new WeakSet<Resource["message"]>();
   #ads: AdsClient | undefined;
 
   constructor(options: ConfigSourcesOptions) {
@@ -51,7 +53,7 @@ export class ConfigSources {
     const handler = kind === "eds" || kind === "rds" || kind === "sds" ? this.#checked(outer) : outer;
     const specifier = source.configSourceSpecifier;
     const { clock } = this.#options;
-    const common = { type: XDS_TYPES[kind], name, clock, decode: decodeResources };
+    const common = { type: XDS_TYPES[kind], name, clock, decode: rememberingDecoder() };
     switch (specifier.case) {
       case "ads":
         return this.#adsClient().watch(kind, name, handler);
@@ -78,7 +80,11 @@ export class ConfigSources {
     return {
       onAttempt: () => handler.onAttempt(),
       onResources: (resources, version) => {
-        for (const { message } of resources) this.#options.check(message);
+        for (const { message } of resources) {
+          if (this.#fit.has(message)) continue;
+          this.#options.check(message);
+          this.#fit.add(message);
+        }
         handler.onResources(resources, version);
       },
       onFailure: (kind, detail) => handler.onFailure(kind, detail),
@@ -102,7 +108,7 @@ export class ConfigSources {
           calls,
           clock,
           random,
-          decode: decodeResources,
+          decode: rememberingDecoder(),
           refreshDelay: durationMs(api.refreshDelay),
           requestTimeout: durationMs(api.requestTimeout, 1000),
         };
@@ -149,7 +155,7 @@ export class ConfigSources {
       servers,
       clock,
       random,
-      decode: decodeResources,
+      decode: rememberingDecoder(),
       onState: (up, detail) => {
         if (!up) {
           const text = `${path} gRPC config stream to ${names} closed: ${detail}`;
