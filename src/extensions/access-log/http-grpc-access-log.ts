@@ -6,6 +6,7 @@ import { create, encode, type MessageInit, type MessageOf } from "../../proto/re
 import type { AccessLogDef, StreamInfo } from "../../proxy/api.ts";
 import { sectionBytes } from "../operator/section-bytes.ts";
 import { commonProperties } from "./grpc/common-properties.ts";
+import { customTagLedger, customTags } from "./grpc/custom-tags.ts";
 import { LogStream } from "./grpc/log-stream.ts";
 
 type Config = Messages["envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"];
@@ -32,7 +33,9 @@ export const httpGrpcAccessLog: AccessLogDef<"envoy.extensions.access_loggers.gr
         only("transport_api_version", "V3", "AUTO"),
         "buffer_flush_interval",
         "buffer_size_bytes",
+        "custom_tags",
       ],
+      ...customTagLedger,
     },
     create(config, context) {
       const stream = new LogStream<Entry>(config.commonConfig, context, (entries) => ({
@@ -40,9 +43,10 @@ export const httpGrpcAccessLog: AccessLogDef<"envoy.extensions.access_loggers.gr
         value: { logEntry: [...entries] },
       }));
       const wanted = headersWanted(config);
+      const tags = customTags(config.commonConfig?.customTags ?? [], context);
       return {
         log(info) {
-          const entry = create(ENTRY, entryOf(info, wanted));
+          const entry = create(ENTRY, entryOf(info, wanted, tags(info)));
           stream.add(entry, encode(ENTRY, entry).length);
         },
         flush: () => stream.flush(),
@@ -66,9 +70,13 @@ function headersWanted(config: Config): HeadersWanted {
   };
 }
 
-function entryOf(info: StreamInfo, wanted: HeadersWanted): MessageInit<typeof ENTRY> {
+function entryOf(
+  info: StreamInfo,
+  wanted: HeadersWanted,
+  customTags: Record<string, string>,
+): MessageInit<typeof ENTRY> {
   return {
-    commonProperties: commonProperties(info),
+    commonProperties: { ...commonProperties(info), customTags },
     protocolVersion: VERSIONS[info.protocol] ?? 0,
     request: requestOf(info, wanted),
     response: responseOf(info, wanted),

@@ -2,6 +2,7 @@ import { only } from "../../proto/ledger.ts";
 import { create, encode, type MessageOf } from "../../proto/registry.ts";
 import type { AccessLogDef } from "../../proxy/api.ts";
 import { commonProperties } from "./grpc/common-properties.ts";
+import { customTagLedger, customTags } from "./grpc/custom-tags.ts";
 import { LogStream } from "./grpc/log-stream.ts";
 
 type Entry = MessageOf<"envoy.data.accesslog.v3.TCPAccessLogEntry">;
@@ -21,17 +22,20 @@ export const tcpGrpcAccessLog: AccessLogDef<"envoy.extensions.access_loggers.grp
         only("transport_api_version", "V3", "AUTO"),
         "buffer_flush_interval",
         "buffer_size_bytes",
+        "custom_tags",
       ],
+      ...customTagLedger,
     },
     create(config, context) {
       const stream = new LogStream<Entry>(config.commonConfig, context, (entries) => ({
         case: "tcpLogs",
         value: { logEntry: [...entries] },
       }));
+      const tags = customTags(config.commonConfig?.customTags ?? [], context);
       return {
         log(info) {
           const entry = create(ENTRY, {
-            commonProperties: commonProperties(info),
+            commonProperties: { ...commonProperties(info), customTags: tags(info) },
             connectionProperties: {
               receivedBytes: BigInt(info.bytesReceived),
               sentBytes: BigInt(info.bytesSent),

@@ -91,7 +91,8 @@ export function commonProperties(info: StreamInfo): Common {
     timeToLastDownstreamTxByte: since(info.end),
     upstreamRemoteAddress: address(info.upstreamHost),
     upstreamLocalAddress: address(info.upstreamLocalAddress),
-    upstreamCluster: info.upstreamCluster,
+    // Of a host, so there is none where no host was found.
+    upstreamCluster: info.upstreamHost === "" ? "" : info.upstreamCluster,
     upstreamTransportFailureReason: info.upstreamTransportFailureReason.replaceAll("_", " "),
     upstreamRequestAttemptCount: info.upstreamAttemptCount,
     responseFlags: info.responseFlags === 0 ? undefined : flags(info.responseFlags),
