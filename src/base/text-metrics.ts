@@ -5,13 +5,25 @@ export interface Counter {
   add(by?: number, labels?: MetricLabels): void;
 }
 
+/** Observations by size. */
+export interface HistogramReading {
+  /** Upper bounds, ascending; what is above the last counts for `count` alone. */
+  readonly bounds: readonly number[];
+  /** Observations in each bucket, not cumulative; as many as bounds. */
+  readonly buckets: ArrayLike<number>;
+  readonly count: number;
+  readonly sum: number;
+}
+
+type Sample = readonly [suffixAndLabels: string, value: number];
+
 type Reader = () => number | Iterable<readonly [MetricLabels, number]>;
 
 interface Metric {
   readonly name: string;
   readonly help: string;
-  readonly type: "counter" | "gauge";
-  collect(): Iterable<readonly [labels: string, value: number]>;
+  readonly type: "counter" | "gauge" | "histogram";
+  collect(): Iterable<Sample>;
 }
 
 /** Metrics of the small programs (registry, auth, control) in Prometheus' text format; the proxy has its own shared-memory stats. */
@@ -46,6 +58,17 @@ export class TextMetrics {
     this.#read("gauge", name, help, read);
   }
 
+  /** Histograms kept elsewhere; asked for when the page is made. */
+  readHistogram(
+    name: string,
+    help: string,
+    read: () => Iterable<readonly [MetricLabels, HistogramReading]>,
+  ): void {
+    const collect = () =>
+      Array.from(read(), ([labels, histogram]) => histogramSamples(labels, histogram)).flat();
+    this.#metrics.push({ name, help, type: "histogram", collect });
+  }
+
   #read(type: Metric["type"], name: string, help: string, read: Reader): void {
     const collect = () => {
       const now = read();
@@ -60,10 +83,25 @@ export class TextMetrics {
     let page = "";
     for (const metric of this.#metrics) {
       page += `# HELP ${metric.name} ${metric.help}\n# TYPE ${metric.name} ${metric.type}\n`;
-      for (const [labels, value] of metric.collect()) page += `${metric.name}${labels} ${value}\n`;
+      for (const [rest, value] of metric.collect()) page += `${metric.name}${rest} ${value}\n`;
     }
     return page;
   }
+}
+
+function histogramSamples(labels: MetricLabels, { bounds, buckets, count, sum }: HistogramReading): Sample[] {
+  let below = 0;
+  const samples = bounds.map((bound, i): Sample => {
+    below += buckets[i]!;
+    return [`_bucket${renderLabels({ ...labels, le: String(bound) })}`, below];
+  });
+  const own = renderLabels(labels);
+  return [
+    ...samples,
+    [`_bucket${renderLabels({ ...labels, le: "+Inf" })}`, count],
+    [`_sum${own}`, sum],
+    [`_count${own}`, count],
+  ];
 }
 
 function renderLabels(labels: MetricLabels): string {

@@ -28,6 +28,8 @@ export interface BootstrapOptions {
   readonly tls?: ControlTls;
   /** What a proxy that is no sidecar is to be; `any`: what the control plane makes of its node. */
   readonly view?: "edge" | "gateway" | "any";
+  /** Whether it reports loads to the control plane (LRS), which `weft proxy` does not do. */
+  readonly loadReports?: boolean;
   /** Whether a sidecar's proxy is to know the instances of its own service, which zone-aware balancing needs. */
   readonly zoneAware?: boolean;
   /** A sidecar's places; none for an edge. */
@@ -68,7 +70,7 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
       cds_config: ads,
       lds_config: ads,
     },
-    ...(local !== undefined && { cluster_manager: { local_cluster_name: LOCAL_CLUSTER } }),
+    ...clusterManager(options, local !== undefined),
     static_resources: {
       clusters: [
         ...(local === undefined ? [] : [local]),
@@ -93,6 +95,22 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
           ...(tls !== undefined && { transport_socket: transportSocket(tls) }),
         },
       ],
+    },
+  };
+}
+
+function clusterManager({ loadReports = false }: BootstrapOptions, hasLocal: boolean): object {
+  if (!loadReports && !hasLocal) return {};
+  return {
+    cluster_manager: {
+      ...(hasLocal && { local_cluster_name: LOCAL_CLUSTER }),
+      ...(loadReports && {
+        load_stats_config: {
+          api_type: "GRPC",
+          transport_api_version: "V3",
+          grpc_services: [{ envoy_grpc: { cluster_name: XDS_CLUSTER } }],
+        },
+      }),
     },
   };
 }

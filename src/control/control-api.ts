@@ -10,6 +10,8 @@ import type { MeshPolicy } from "./policy/mesh-policy.ts";
 import { restDiscovery } from "./rest-discovery.ts";
 import type { SnapshotBuilder } from "./snapshot.ts";
 import type { SourceNotes } from "./source-notes.ts";
+import { trafficApi } from "./traffic/traffic-api.ts";
+import type { Traffic } from "./traffic/traffic.ts";
 import type { WeftLimits } from "./views/weft-limits.ts";
 
 export interface ControlApiParts {
@@ -17,6 +19,7 @@ export interface ControlApiParts {
   readonly ads: AdsServer;
   readonly metrics: ControlMetrics;
   readonly snapshots: SnapshotBuilder;
+  readonly traffic: Traffic;
   readonly ready: () => boolean;
   readonly weft?: WeftLimits;
   readonly audit: AuditLog;
@@ -108,6 +111,7 @@ export function controlApi(parts: ControlApiParts): Hono {
     return context.json({ error: `no source holds endpoints of "${service}"` }, 404);
   });
   api.route("/", parts.configuration);
+  api.route("/", trafficApi(parts.traffic));
   api.route("/", restDiscovery({ ...parts, waiting: () => waiting(parts) }));
   return api;
 }

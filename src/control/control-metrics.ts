@@ -1,4 +1,6 @@
 import { TextMetrics, type Counter } from "../base/text-metrics.ts";
+import { addTrafficMetrics } from "./traffic/traffic-metrics.ts";
+import type { Traffic } from "./traffic/traffic.ts";
 import type { AdsSession } from "./ads-session.ts";
 import type { SourceReport } from "./catalog-store.ts";
 
@@ -15,7 +17,7 @@ export class ControlMetrics {
   readonly refusals: Counter;
   readonly #page = new TextMetrics();
 
-  constructor(state: ControlState) {
+  constructor(state: ControlState, traffic?: Traffic) {
     const page = this.#page;
     this.nacks = page.counter("weft_xds_nacks_total", "Responses that a node rejected");
     this.pushes = page.counter("weft_xds_pushes_total", "Responses sent, by resource type");
@@ -50,6 +52,7 @@ export class ControlMetrics {
       "Endpoints kept although their source no longer reports them",
       ({ holds }) => holds.reduce((sum, hold) => sum + hold.kept - hold.reported, 0),
     );
+    if (traffic !== undefined) addTrafficMetrics(page, traffic);
   }
 
   render(): string {

@@ -15,6 +15,7 @@ import { Configuration } from "./configuration.ts";
 import { configurationApi } from "./configuration-api.ts";
 import { adminAddress, AdminStatsJudge } from "./deployments/admin-stats-judge.ts";
 import { DeploymentController } from "./deployments/deployment-controller.ts";
+import { ReportedTrafficJudge } from "./deployments/reported-traffic-judge.ts";
 import type { TrafficJudge } from "./deployments/traffic-judge.ts";
 import { systemClock } from "../base/clock.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
@@ -27,6 +28,8 @@ import { parseSource, sourceNames, type DiscoverySourceDef, type SourceLog } fro
 import { SourceNotes } from "./source-notes.ts";
 import { sources as shippedSources } from "./sources/index.ts";
 import { XdsCredentials, type XdsCredentialFiles } from "./xds-credentials.ts";
+import { clusterName } from "./views/scope.ts";
+import { Traffic, type TrafficSettings } from "./traffic/traffic.ts";
 import { WeftLimits } from "./views/weft-limits.ts";
 import type { Ledger } from "../proto/ledger.ts";
 
@@ -62,8 +65,10 @@ export interface ControlOptions {
   readonly lingerMs?: number;
   /** History of the configuration; closed with the control plane. Default: in memory. */
   readonly store?: RevisionStore;
-  /** Who tells how deployments go. Default: the statistics of connected proxies. */
+  /** Who tells how deployments go. Default: reports of proxies, or else their statistics. */
   readonly judge?: TrafficJudge;
+  /** About load reports and access logs that proxies send. */
+  readonly traffic?: TrafficSettings;
   /** What `weft proxy` implements; without it, its nodes get what Envoy gets and refuse what they lack. */
   readonly weft?: readonly Ledger[];
   /** File to which every change of what proxies are told is appended, one JSON object a line. */
@@ -129,12 +134,21 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     lastGood?.changed();
   });
   const ready = () => restored || catalog.unread.length === 0;
-  const metrics = new ControlMetrics({ sessions: () => ads.sessions, sources: () => catalog.reports() });
   if (options.secrets !== undefined && options.xds?.tls === undefined && !isLoopback(host)) {
     throw new Error(
       `Cannot serve secrets in clear text on ${host}: give the xDS port a certificate (--tls-cert)`,
     );
   }
+  const traffic = new Traffic({
+    ...options.traffic,
+    clusters: () => clustersOf(catalog.catalog),
+    clock: systemClock,
+    log,
+  });
+  const metrics = new ControlMetrics(
+    { sessions: () => ads.sessions, sources: () => catalog.reports() },
+    traffic,
+  );
   const credentials = await XdsCredentials.load(options.xds ?? {});
   const ads = new AdsServer({
     host,
@@ -147,6 +161,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     admit: (call) => credentials.admit(call),
   });
   credentials.apply(ads.grpc);
+  traffic.register(ads.grpc);
   const lastGood =
     options.lastGood === undefined
       ? undefined
@@ -169,10 +184,15 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   };
   if (options.lastGood !== undefined) restored = await restore(options.lastGood, catalog, log);
   const admins = () => ads.sessions.flatMap(({ node }) => adminAddress(node) ?? []);
+  const judge = new ReportedTrafficJudge({
+    reports: traffic,
+    fallback: new AdminStatsJudge({ admins }),
+    now: () => systemClock.wall(),
+  });
   const deployments = new DeploymentController({
     configuration,
     catalog: () => catalog.catalog,
-    judge: options.judge ?? new AdminStatsJudge({ admins }),
+    judge: options.judge ?? judge,
     clock: systemClock,
     log,
   });
@@ -185,6 +205,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
     ads,
     metrics,
     snapshots,
+    traffic,
     ready,
     ...(weft !== undefined && { weft }),
     configuration: configurationApi({
@@ -237,6 +258,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
       clearTimeout(pushTimer);
       await Promise.all(running);
       deployments.close();
+      traffic.close();
       await store.close();
       await lastGood?.close();
       await ads.close();
@@ -282,6 +304,14 @@ async function restore(file: string, catalog: CatalogStore, log: SourceLog): Pro
     log.warn(error instanceof Error ? error.message : String(error));
     return false;
   }
+}
+
+/** What a client is asked about that cannot tell of all its clusters. */
+function clustersOf(catalog: Catalog): string[] {
+  return [...catalog].flatMap(([service, endpoints]) => {
+    const versions = new Set(endpoints.map(({ version }) => version).filter((version) => version !== ""));
+    return [service, ...[...versions].sort().map((version) => clusterName(service, version))];
+  });
 }
 
 /** Routes to services that no source knows are answered 503: more often a typing error than meant. */

@@ -1,32 +1,14 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import type { TestContext } from "node:test";
 import { proxyBootstrap } from "../../src/cli/proxy-bootstrap.ts";
 import { freePorts } from "../../src/cli/up/free-ports.ts";
 import { loadParts } from "../../src/proxy/main/parts.ts";
 import { peerTest } from "../../src/testing/peers.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
-import { ControlMesh, Load, startNamed } from "./control-mesh.ts";
+import { ControlMesh, Load, startFailing, startNamed } from "./control-mesh.ts";
 
 // Deployments judged by what real proxies count.
 
 const { ledgers } = await loadParts();
-
-/** A version that fails every second request. */
-async function startFailing(context: TestContext): Promise<number> {
-  let count = 0;
-  const server = createServer((_request, response) => {
-    response.statusCode = count++ % 2 === 0 ? 500 : 200;
-    response.end("bad");
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  context.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 interface DeploymentJson {
   readonly phase: string;

@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from "node:fs";
-import { Agent, createServer, request } from "node:http";
+import { Agent, createServer, request, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -113,7 +113,20 @@ export class ControlMesh {
 
 /** An HTTP server that answers every request with its name. Returns its port. */
 export async function startNamed(context: TestContext, name: string): Promise<number> {
-  const server = createServer((_request, response) => response.end(name));
+  return startAnswering(context, (_request, response) => response.end(name));
+}
+
+/** A version that fails every second request, and says it is "bad". */
+export async function startFailing(context: TestContext): Promise<number> {
+  let count = 0;
+  return startAnswering(context, (_request, response) => {
+    response.statusCode = count++ % 2 === 0 ? 500 : 200;
+    response.end("bad");
+  });
+}
+
+async function startAnswering(context: TestContext, answer: RequestListener): Promise<number> {
+  const server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   context.after(() => {
     server.closeAllConnections();

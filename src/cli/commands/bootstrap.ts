@@ -14,6 +14,7 @@ interface Options {
   app?: string;
   adminPort: number;
   zoneAware: boolean;
+  loadReports: boolean;
   json: boolean;
 }
 
@@ -35,6 +36,7 @@ export const bootstrapCommand: CliCommand = {
       .option("--app <address:port>", "sidecar: where the application listens")
       .option("--admin-port <port>", "admin port on 127.0.0.1", parsePort, 9901)
       .option("--zone-aware", "sidecar: let Envoy weigh its own zone (balance.locality: zone_aware)", false)
+      .option("--load-reports", "report loads to the control plane; only Envoy does", false)
       .option("--json", "JSON instead of YAML", false)
       .action((view: string, options: Options) => {
         const bootstrap = proxyBootstrap(bootstrapOptions(view, options));
@@ -44,8 +46,8 @@ export const bootstrapCommand: CliCommand = {
 };
 
 function bootstrapOptions(view: string, options: Options): BootstrapOptions {
-  const { control, nodeId, zone, region, adminPort } = options;
-  const common = { control, nodeId, zone, region, adminPort };
+  const { control, nodeId, zone, region, adminPort, loadReports } = options;
+  const common = { control, nodeId, zone, region, adminPort, loadReports };
   if (view === "edge") return { ...common, cluster: options.cluster ?? "edge" };
   if (view === "gateway") {
     if (region === "") throw new UsageError("A gateway's bootstrap needs --region");

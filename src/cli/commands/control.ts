@@ -1,6 +1,7 @@
 import { collect, onTermination, parsePort, UsageError, type CliCommand } from "../command.ts";
 import { askControl, callControl } from "../control/ask-control.ts";
 import { defineDeploymentCommands } from "../control/deployment-commands.ts";
+import { defineErrorsCommand } from "../control/errors-command.ts";
 import { defineExplainCommand } from "../control/explain-command.ts";
 import { defineHistoryCommands } from "../control/history-commands.ts";
 import { defineLookCommands } from "../control/look-commands.ts";
@@ -9,13 +10,14 @@ import type { SourceLog } from "../../control/source.ts";
 import type { RevisionStore } from "../../control/store/revision-store.ts";
 import { defineTestClientCommand } from "../control/test-client-command.ts";
 import { addEtcdFlags, etcdPlace, type EtcdFlags } from "../etcd-flags.ts";
+import { addTrafficFlags, trafficSettings, type TrafficFlags } from "../control/traffic-flags.ts";
 import { addXdsFlags, xdsOptions, type XdsFlags } from "../control/xds-flags.ts";
 import { programLog } from "../program-log.ts";
 import { printTable } from "../table.ts";
 
 const DEFAULT_API = "http://127.0.0.1:18001";
 
-interface ServeOptions extends EtcdFlags, XdsFlags {
+interface ServeOptions extends EtcdFlags, XdsFlags, TrafficFlags {
   source: string[];
   mesh?: string;
   host: string;
@@ -106,6 +108,7 @@ export const controlCommand: CliCommand = {
       "NAME.crt with NAME.key, NAME.ca.crt: secrets that proxies may ask for by name",
     );
     addXdsFlags(serving);
+    addTrafficFlags(serving);
     addEtcdFlags(serving, "/weft/control/");
     const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
     control
@@ -132,6 +135,7 @@ export const controlCommand: CliCommand = {
       .description("believe the sources about a service whose endpoints are held")
       .option(...api)
       .action(release);
+    defineErrorsCommand(control, DEFAULT_API);
     defineExplainCommand(control, DEFAULT_API);
     defineLookCommands(control, DEFAULT_API);
     defineTestClientCommand(control);
@@ -155,6 +159,7 @@ async function serve(options: ServeOptions): Promise<void> {
     host: options.host,
     xdsPort: options.xdsPort,
     xds: xdsOptions(options),
+    traffic: trafficSettings(options),
     apiPort: options.apiPort,
     hold: { ...defaultHoldOptions, maxHoldMs },
     weft: ledgers,

@@ -48,6 +48,9 @@ async function run(
     xdsPort: plan.xdsPort,
     apiPort,
     weft: ledgers,
+    ...(plan.errorLog !== undefined && {
+      traffic: { logErrors: plan.errorLog.lines, errorPeriodMs: plan.errorLog.periodMs },
+    }),
     log,
   });
   log.info(`xDS on ${plan.host}:${control.xdsPort}, API on http://${API_HOST}:${control.apiPort}`);

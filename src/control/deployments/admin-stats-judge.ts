@@ -76,6 +76,8 @@ class AdminStatsWatch implements TrafficWatch {
     );
   }
 
+  close(): void {}
+
   async #ask(): Promise<void> {
     const admins = this.#options.admins();
     if (admins.length === 0)

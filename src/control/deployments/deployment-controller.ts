@@ -60,6 +60,7 @@ export class DeploymentController {
   close(): void {
     this.#closed = true;
     this.#cancel?.();
+    for (const service of this.#watched.keys()) this.#unwatch(service);
   }
 
   /** Throws an Error that says why it cannot be. */
@@ -124,7 +125,7 @@ export class DeploymentController {
     const { configuration, log } = this.#options;
     for (const deployment of Object.values(configuration.deployments)) {
       if (deployment.phase !== "running") {
-        this.#watched.delete(deployment.service);
+        this.#unwatch(deployment.service);
         this.#waitsFor.delete(deployment.service);
         continue;
       }
@@ -160,11 +161,17 @@ export class DeploymentController {
     const { service, to, from, step_since: since } = deployment;
     let watched = this.#watched.get(service);
     if (watched?.since !== since) {
+      this.#unwatch(service);
       const clusters = [...Object.keys(from), to].map((version) => clusterName(service, version));
       watched = { since, watch: this.#options.judge.watch(clusters) };
       this.#watched.set(service, watched);
     }
     return watched.watch;
+  }
+
+  #unwatch(service: string): void {
+    this.#watched.get(service)?.watch.close();
+    this.#watched.delete(service);
   }
 
   async #change(

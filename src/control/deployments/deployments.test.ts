@@ -8,7 +8,7 @@ import { SqliteRevisionStore } from "../store/sqlite-revision-store.ts";
 import { tempDir } from "../../testing/temp-dir.ts";
 import { waitUntil } from "../../testing/wait-until.ts";
 import { DeploymentController } from "./deployment-controller.ts";
-import type { ObservedTraffic, TrafficJudge } from "./traffic-judge.ts";
+import type { ObservedTraffic, TrafficJudge, TrafficWatch } from "./traffic-judge.ts";
 
 const WELL = { requests: 100, failures: 0, meanMs: 10 };
 
@@ -16,10 +16,11 @@ const WELL = { requests: 100, failures: 0, meanMs: 10 };
 class ScriptedJudge implements TrafficJudge {
   seen: Record<string, ObservedTraffic> = {};
   watches = 0;
+  closed = 0;
 
-  watch(): { read(): Promise<Map<string, ObservedTraffic>> } {
+  watch(): TrafficWatch {
     this.watches++;
-    return { read: async () => new Map(Object.entries(this.seen)) };
+    return { read: async () => new Map(Object.entries(this.seen)), close: () => void this.closed++ };
   }
 }
 
@@ -103,6 +104,8 @@ test("a deployment goes on step by step as long as the new version does well", a
   assert.equal(phase(), "done");
   assert.deepEqual(shares(), { v1: 0, v2: 10_000 });
   assert.equal(judge.watches, 3, "each step by itself");
+  await pass(1000);
+  assert.equal(judge.closed, 3, "none is left");
   const history = await store.list(10);
   assert.deepEqual(
     history.map(({ by, message }) => `${by}: ${message}`),
@@ -202,7 +205,7 @@ test("a deployment is refused when it cannot work", async (t) => {
 test("a deployment stays when nobody can tell how it goes", async (t) => {
   const { judge, deploy, pass, shares, log } = await setUp(t);
   await deploy();
-  judge.watch = () => ({ read: async () => Promise.reject(new Error("nobody answers")) });
+  judge.watch = () => ({ read: async () => Promise.reject(new Error("nobody answers")), close() {} });
   await pass(600_000);
   assert.deepEqual(shares(), { v1: 9000, v2: 1000 });
   judge.seen = {};

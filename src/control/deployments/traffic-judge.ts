@@ -14,6 +14,8 @@ export const NO_TRAFFIC: ObservedTraffic = { requests: 0, failures: 0, meanMs: N
 export interface TrafficWatch {
   /** What was seen since the watch began; a cluster that nothing was seen of may be missing. Throws an Error when nobody can tell. */
   read(): Promise<ReadonlyMap<string, ObservedTraffic>>;
+  /** Nobody will read it again. */
+  close(): void;
 }
 
 /**

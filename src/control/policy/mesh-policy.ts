@@ -37,11 +37,13 @@ export const meshPolicySchema = z.strictObject({
     })
     .prefault({}),
   connect_timeout_ms: milliseconds.default(1000),
-  /** Where proxies write their access log: "stdout", a file path, or "off". */
+  /** Where proxies write their access log: "stdout", a file path, "off", or "control" to tell the control plane. */
   access_log: z
     .string()
-    .regex(/^(stdout|off|.*\/.*)$/, 'must be "stdout", "off" or a path with a slash in it')
+    .regex(/^(stdout|off|control|.*\/.*)$/, 'must be "stdout", "off", "control" or a path with a slash in it')
     .default("stdout"),
+  /** The cluster in the proxies' bootstrap that leads to the control plane. */
+  control_cluster: z.string().min(1).default("weft_control"),
   /** View for nodes that no rule knows: "edge", "sidecar", or "none" to refuse them. */
   default_view: z.enum(["edge", "sidecar", "none"]).default("none"),
 });

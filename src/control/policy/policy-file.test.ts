@@ -17,7 +17,7 @@ test("readPolicy() names file, line and field of each mistake", async () => {
     ["edge:\n  listen: 127.0.0.1:99999\n", /line 2: edge\.listen: must be IP:PORT/],
     ["retries:\n  on: conect-failure\n", /line 2: retries\.on: must be of 5xx, /],
     ["sidecar:\n  target_header: content-length\n", /line 2: .*cannot name a service/],
-    ["access_log: stderr\n", /line 1: access_log: must be "stdout", "off" or a path/],
+    ["access_log: stderr\n", /line 1: access_log: must be "stdout", "off", "control" or a path/],
     [
       "edge:\n  routes:\n    - { prefix: /a, service: x }\n    - { prefix: /a/, service: y }\n",
       /line 4: edge\.routes\[1\]\.prefix: never used: the earlier route \/a to x takes its paths/,

@@ -84,8 +84,12 @@ export const globalFlags: readonly RotorFlag[] = [
   ),
   ignored("xds.ca-file", "", "TLS to services is said by `tls` in the mesh policy"),
   ignored("xds.interval", "1s", HOUSTON),
-  ignored("xds.grpc-log-top", "0", METRICS),
-  ignored("xds.grpc-log-interval", "5m", METRICS),
+  works(
+    "xds.grpc-log-top",
+    "0",
+    "`access_log: control`, and so many lines of `weft control errors` in the log; the bootstrap's xDS cluster must be `tbn-xds`",
+  ),
+  works("xds.grpc-log-interval", "5m", "time between two such logs, each of the last two of these times"),
   works(
     "xds.static-resources.filename",
     "",

@@ -51,6 +51,16 @@ test("planRotor() lets the command line win over variables, and keeps Rotor's de
   assert.equal(policy.defaults.timeout_ms, 60_000);
 });
 
+test("planRotor() has errors logged when more than one line is asked for", () => {
+  const plan = planRotor(["--xds.grpc-log-top=5", "--xds.grpc-log-interval=1m", "consul", "--dc=x"], {});
+  assert.deepEqual(plan.errorLog, { lines: 5, periodMs: 60_000 });
+  const policy = loadPolicy(JSON.stringify(plan.policy), "rotor");
+  assert.deepEqual([policy.access_log, policy.control_cluster], ["control", "tbn-xds"]);
+  const without = planRotor(["--xds.grpc-log-top=1", "consul", "--dc=x"], {});
+  assert.deepEqual([without.errorLog, without.policy["access_log"]], [undefined, undefined]);
+  assert.throws(() => planRotor(["--xds.grpc-log-top=x", "consul", "--dc=x"], {}), /not a number of lines/);
+});
+
 test("planRotor() says what does nothing, and why", () => {
   const env = {
     ROTOR_API_KEY: "k",

@@ -13,15 +13,24 @@ export interface RotorPlan {
   readonly host: string;
   readonly xdsPort: number;
   readonly logLevel: string;
+  /** What most often is not answered with 2xx is logged, so many lines each period; undefined: not. */
+  readonly errorLog: ErrorLog | undefined;
   /** Variables to set for the source. */
   readonly env: Readonly<Record<string, string>>;
   /** What of Rotor's settings does nothing, and why. */
   readonly notes: readonly string[];
 }
 
+export interface ErrorLog {
+  readonly lines: number;
+  readonly periodMs: number;
+}
+
 /** Rotor's own values, where they are not ours. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const VIEW = "rotor";
+/** How Rotor had proxies call the cluster that leads to it. */
+const CONTROL_CLUSTER = "tbn-xds";
 
 /**
  * Turns flags and variables of Rotor into a control plane's. Reads the file of static resources, if one is named. Throws
@@ -34,12 +43,15 @@ export function planRotor(
   const flags = readRotorFlags(argv, env);
   const [host, xdsPort] = listenAddress(flags.value("xds.addr"));
   const notes = [...flags.notes];
+  const errorLog = errorLogOf(flags);
+  const logs = errorLog !== undefined && { access_log: "control", control_cluster: CONTROL_CLUSTER };
   return {
     source: sourceOf(flags),
-    policy: policyOf(flags, env["ROTOR_LOCAL_CLUSTERS"] ?? "", notes),
+    policy: { ...policyOf(flags, env["ROTOR_LOCAL_CLUSTERS"] ?? "", notes), ...logs },
     host,
     xdsPort,
     logLevel: logLevel(flags.value("console.level")),
+    errorLog,
     env: variablesOf(flags, env),
     notes,
   };
@@ -54,6 +66,16 @@ export function describePlan({ source, policy, host, xdsPort, logLevel }: RotorP
     // Policies are read as Envoy reads YAML, where y and no are booleans.
     stringify(policy, { version: "1.1" }).trimEnd(),
   ].join("\n");
+}
+
+/** As in Rotor, one line is none. */
+function errorLogOf(flags: RotorFlags): ErrorLog | undefined {
+  const text = flags.value("xds.grpc-log-top");
+  const lines = Number(text);
+  if (!Number.isInteger(lines) || lines < 0)
+    throw new Error(`Cannot use Rotor's xds.grpc-log-top: "${text}" is not a number of lines`);
+  const periodMs = milliseconds(flags, "xds.grpc-log-interval");
+  return lines > 1 && periodMs > 0 ? { lines, periodMs } : undefined;
 }
 
 function sourceOf(flags: RotorFlags): string {

@@ -97,7 +97,11 @@ function tcpListeners(scope: Scope, settings: EdgeSettings): Resource[] {
     const split = scope.settings(service).split;
     const clusters =
       split === undefined ? [{ name: scope.cluster(service), weight: 1 }] : weights(scope, service, split);
-    return scope.emit("envoy.config.listener.v3.Listener", name, tcpListener(name, listen, clusters));
+    return scope.emit(
+      "envoy.config.listener.v3.Listener",
+      name,
+      tcpListener(name, listen, scope.policy, clusters),
+    );
   });
 }
 

@@ -44,7 +44,7 @@ export function httpListener(
         typed_config: typed("envoy.extensions.filters.http.router.v3.Router"),
       },
     ],
-    ...accessLog(policy.access_log),
+    ...accessLog(policy),
   };
   const config = patched(MANAGER, manager, present(patches?.http_connection_manager)) as JsonFields;
   const filter = {

@@ -86,6 +86,14 @@ export function clusterName(service: string, version: string): string {
   return version === "" ? service : `${service}@${version}`;
 }
 
+/** The service and version that a cluster is of; "" for all versions, and for clusters that are not services. */
+export function clusterParts(cluster: string): { readonly service: string; readonly version: string } {
+  const at = cluster.indexOf("@");
+  return at < 0
+    ? { service: cluster, version: "" }
+    : { service: cluster.slice(0, at), version: cluster.slice(at + 1) };
+}
+
 /** Whether the access rules let a caller see a service. A service may always call itself. */
 export function mayCall(caller: string, service: string, { callers }: EffectiveSettings): boolean {
   if (callers === undefined || caller === service) return true;

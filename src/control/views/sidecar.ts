@@ -48,7 +48,7 @@ export function sidecarKind(settingsOf: (policy: MeshPolicy) => SidecarSettings)
       const inboundAddress = ask(node, "inbound");
       const inbound =
         protocol === "tcp"
-          ? tcpListener("inbound", inboundAddress, [{ name: LOCAL_CLUSTER, weight: 1 }])
+          ? tcpListener("inbound", inboundAddress, policy, [{ name: LOCAL_CLUSTER, weight: 1 }])
           : httpListener("inbound", inboundAddress, policy, {
               useRemoteAddress: false,
               routes: inboundRoutes(service),
@@ -152,7 +152,7 @@ function tcpListeners(
       weight,
     }));
     const name = `tcp_${service}`;
-    return [emit(LISTENER, name, tcpListener(name, address, clusters))];
+    return [emit(LISTENER, name, tcpListener(name, address, policy, clusters))];
   });
 }
 
