@@ -25,15 +25,17 @@ export interface ActiveListenerOptions extends ListenSocketsOptions {
   find(address: SocketEndpoint): ActiveListener | undefined;
 }
 
+/** What an open connection belongs to: a chain, or, before one is found, a version of all chains. */
+export type ConnectionOwner = Chain | FilterChains;
+
 /** One listener in one worker. Its filter chains can be swapped without touching the sockets. */
 export class ActiveListener {
   readonly name: string;
   readonly #options: ActiveListenerOptions;
   /** What it listens on. */
   readonly listening: ListenSockets;
-  readonly #sockets = new Map<Socket, FilterChains>();
-  /** Open connections per version of the filter chains. */
-  readonly #open = new Map<FilterChains, number>();
+  readonly #sockets = new Map<Socket, ConnectionOwner>();
+  readonly #open = new Map<ConnectionOwner, number>();
   readonly #total: Counter;
   readonly #active: Gauge;
   readonly #destroyed: Counter;
@@ -47,7 +49,7 @@ export class ActiveListener {
   readonly #remoteCloses: Counter;
   readonly #handshakeTimeouts: Counter;
   #chains: FilterChains;
-  #onEmpty: ((chains: FilterChains) => void) | undefined;
+  #onEmpty: ((owner: ConnectionOwner) => void) | undefined;
 
   constructor(chains: FilterChains, options: ActiveListenerOptions) {
     this.name = options.name;
@@ -79,22 +81,25 @@ export class ActiveListener {
   swap(chains: FilterChains): FilterChains {
     const old = this.#chains;
     this.#chains = chains;
+    if (!this.#open.delete(old)) return old;
+    // What is still being looked at will get one of the new chains.
+    for (const [socket, owner] of this.#sockets) if (owner === old) this.#give(socket, chains);
     return old;
   }
 
-  /** Number of open connections of these chains. */
-  connectionsOf(chains: FilterChains): number {
-    return this.#open.get(chains) ?? 0;
+  /** Number of open connections of this owner. */
+  connectionsOf(owner: ConnectionOwner): number {
+    return this.#open.get(owner) ?? 0;
   }
 
-  /** Calls back each time the last connection of some chains is gone. */
-  set onEmpty(callback: (chains: FilterChains) => void) {
+  /** Calls back each time the last connection of an owner is gone. */
+  set onEmpty(callback: (owner: ConnectionOwner) => void) {
     this.#onEmpty = callback;
   }
 
-  /** Cuts the connections of these chains. */
-  destroyConnectionsOf(chains: FilterChains): void {
-    for (const [socket, owner] of this.#sockets) if (owner === chains) socket.destroy();
+  /** Cuts the connections of these owners. */
+  destroyConnectionsOf(owners: ReadonlySet<ConnectionOwner>): void {
+    for (const [socket, owner] of this.#sockets) if (owners.has(owner)) socket.destroy();
   }
 
   /**
@@ -111,14 +116,12 @@ export class ActiveListener {
       socket.destroy();
       return;
     }
-    // Connections whose first bytes are looked at keep their filter chains too.
-    this.#sockets.set(socket, chains);
-    this.#open.set(chains, this.connectionsOf(chains) + 1);
-    const gone = (): void => this.#gone(socket, chains);
+    this.#give(socket, chains);
+    const gone = (): void => this.#gone(socket);
     socket.once("close", gone);
     if (chains.filters.length === 0) {
       const facts = restored === undefined ? NOTHING_FOUND : { ...NOTHING_FOUND, local: restored };
-      return this.#start(socket, chains, facts, path);
+      return this.#start(socket, facts, path);
     }
     this.#inspecting.inc();
     const limits = { timeout: chains.filtersTimeout, clock: this.#options.clock };
@@ -129,7 +132,7 @@ export class ActiveListener {
       else if (end === "remote-close") this.#remoteCloses.inc();
       if (end === "done" || (end === "timeout" && chains.continueOnTimeout)) {
         const other = restored === undefined && chains.handsOff ? this.#wanted(facts) : undefined;
-        if (other === undefined) return this.#start(socket, chains, facts, path);
+        if (other === undefined) return this.#start(socket, facts, path);
         socket.off("close", gone);
         gone();
         return other.receive(socket, path, facts.local);
@@ -147,7 +150,9 @@ export class ActiveListener {
     return other === this ? undefined : other;
   }
 
-  #start(socket: Socket, chains: FilterChains, facts: ListenerFacts, path: string): void {
+  #start(socket: Socket, facts: ListenerFacts, path: string): void {
+    // They may have been updated while the first bytes were looked at.
+    const chains = this.#chains;
     const info = connectionInfo(socket, this.name, facts, path);
     const chain = chains.find(info, facts);
     const accepted = this.#options.clock.now();
@@ -158,6 +163,9 @@ export class ActiveListener {
       socket.resetAndDestroy();
       return;
     }
+    const version = this.#sockets.get(socket);
+    this.#give(socket, chain);
+    if (version !== undefined) this.#leave(version);
     this.#total.inc();
     this.#active.inc();
     this.#workerTotal.inc();
@@ -207,12 +215,22 @@ export class ActiveListener {
     if (log !== undefined) raw.once("close", () => log.closed(downstream));
   }
 
-  #gone(socket: Socket, chains: FilterChains): void {
+  #give(socket: Socket, owner: ConnectionOwner): void {
+    this.#sockets.set(socket, owner);
+    this.#open.set(owner, this.connectionsOf(owner) + 1);
+  }
+
+  #gone(socket: Socket): void {
+    const owner = this.#sockets.get(socket);
     this.#sockets.delete(socket);
-    const left = this.connectionsOf(chains) - 1;
-    if (left > 0) this.#open.set(chains, left);
-    else this.#open.delete(chains);
-    if (left === 0) this.#onEmpty?.(chains);
+    if (owner !== undefined) this.#leave(owner);
+  }
+
+  #leave(owner: ConnectionOwner): void {
+    const left = this.connectionsOf(owner) - 1;
+    if (left > 0) this.#open.set(owner, left);
+    else this.#open.delete(owner);
+    if (left === 0) this.#onEmpty?.(owner);
   }
 }
 

@@ -11,6 +11,7 @@ import type {
 } from "../api.ts";
 import type { ConnectionInfo } from "../stream-info.ts";
 import { findTransportSocket } from "../transport-sockets.ts";
+import { filterChainKey } from "./filter-chain-update.ts";
 import { compileFilterChainMatch, findFilterChain, type CompiledMatch } from "./filter-chain-match.ts";
 import { ConnectionLog } from "./connection-log.ts";
 import { createNetworkChain } from "./network-chain.ts";
@@ -18,8 +19,9 @@ import { createNetworkChain } from "./network-chain.ts";
 type Listener = Messages["envoy.config.listener.v3.Listener"];
 type ChainConfig = Messages["envoy.config.listener.v3.FilterChain"];
 
-/** How connections that fit are served. */
+/** How connections that fit are served. Versions of a listener share chains that are the same. */
 export interface Chain {
+  readonly key: string;
   readonly name: string;
   readonly match: CompiledMatch;
   readonly factory: TerminalFilterFactory;
@@ -46,8 +48,11 @@ export class FilterChains {
   /** When they take longer, go on without them. */
   readonly continueOnTimeout: boolean;
 
-  /** Refuses with Envoy's texts. Nothing is opened before a connection is accepted. */
-  constructor(listener: Listener, context: NetworkFilterContext) {
+  /**
+   * Refuses with Envoy's texts. Nothing is opened before a connection is accepted.
+   * @param before a version that differs in its chains only, to take over what did not change
+   */
+  constructor(listener: Listener, context: NetworkFilterContext, before?: FilterChains) {
     if (listener.filterChains.length === 0 && listener.defaultFilterChain === undefined)
       throw new Error(`error adding listener '${listener.name}': no filter chains specified`);
     const problem = listener.transparent === true ? originalDestinationProblem() : undefined;
@@ -55,14 +60,20 @@ export class FilterChains {
       throw new Error(
         `error adding listener '${listener.name}': transparent is not possible here: ${problem}`,
       );
-    this.log = listener.accessLog.length === 0 ? undefined : new ConnectionLog(listener.accessLog, context);
+    const logs = listener.accessLog.length > 0;
+    this.log = before?.log ?? (logs ? new ConnectionLog(listener.accessLog, context) : undefined);
     this.handsOff = listener.useOriginalDst ?? false;
-    this.filters = listenerFilters(listener, context);
+    this.filters = before?.filters ?? listenerFilters(listener, context);
     this.filtersTimeout = durationMs(listener.listenerFiltersTimeout, FILTERS_TIMEOUT);
     this.continueOnTimeout = listener.continueOnListenerFiltersTimeout;
+    const known = new Map(before?.all.map((chain) => [chain.key, chain]));
+    const chainOf = (config: ChainConfig): Chain => {
+      const key = filterChainKey(config);
+      return known.get(key) ?? createChain(key, config, context);
+    };
     const seen = new Map<string, string>();
     this.#chains = listener.filterChains.map((config) => {
-      const chain = createChain(config, context);
+      const chain = chainOf(config);
       const twin = seen.get(chain.match.key);
       if (twin !== undefined) {
         throw new Error(
@@ -73,7 +84,12 @@ export class FilterChains {
       return chain;
     });
     const fallback = listener.defaultFilterChain;
-    this.#default = fallback === undefined ? undefined : createChain(fallback, context);
+    this.#default = fallback === undefined ? undefined : chainOf(fallback);
+  }
+
+  /** Every chain, the default one included. */
+  get all(): readonly Chain[] {
+    return this.#default === undefined ? this.#chains : [...this.#chains, this.#default];
   }
 
   find(info: ConnectionInfo, found: ListenerFacts): Chain | undefined {
@@ -82,25 +98,25 @@ export class FilterChains {
 
   /** See TerminalFilterFactory.drain. */
   drain(closeIdle: boolean): void {
-    for (const chain of this.#all()) chain.factory.drain(closeIdle);
+    for (const chain of this.all) chain.factory.drain(closeIdle);
   }
 
   close(): void {
     this.log?.close();
-    for (const chain of this.#all()) {
-      chain.factory.close();
-      chain.transport?.close();
-    }
-  }
-
-  #all(): Chain[] {
-    return this.#default === undefined ? [...this.#chains] : [...this.#chains, this.#default];
+    for (const chain of this.all) closeChain(chain);
   }
 }
 
-function createChain(config: ChainConfig, context: NetworkFilterContext): Chain {
+/** To be called when the last connection of a chain is gone. */
+export function closeChain({ factory, transport }: Chain): void {
+  factory.close();
+  transport?.close();
+}
+
+function createChain(key: string, config: ChainConfig, context: NetworkFilterContext): Chain {
   const factory = createNetworkChain(config.filters, context);
   return {
+    key,
     name: config.name,
     match: compileFilterChainMatch(config.filterChainMatch),
     factory,

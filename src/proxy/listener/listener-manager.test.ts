@@ -60,6 +60,26 @@ test("ListenerManager.apply() swaps filter chains under open connections", async
   fresh.close();
 });
 
+test("ListenerManager.apply() leaves connections alone whose filter chain stays, until their version goes", async () => {
+  const worker = harness();
+  const local = "{ source_type: SAME_IP_OR_LOOPBACK }";
+  const external = "{ source_type: EXTERNAL }";
+  const port = await worker.listen(listener(chain("near", local), chain("far", external)));
+  const client = await TcpClient.connect(port);
+  await ask(client);
+  await worker.listen(listener(chain("near", local), chain("farther", external)));
+  assert.doesNotMatch(await ask(client), /connection: close/);
+  await worker.listen(listener(chain("nearer", local), chain("farther", external)));
+  assert.match(await ask(client), /connection: close\r\n\r\nnear$/);
+  const fresh = await TcpClient.connect(port);
+  assert.match(await ask(fresh), /nearer$/);
+  // More than filter chains changes.
+  await worker.listen(
+    `${listener(chain("nearer", local), chain("farther", external))}per_connection_buffer_limit_bytes: 100000\n`,
+  );
+  assert.match(await ask(fresh), /connection: close\r\n\r\nnearer$/);
+});
+
 test("a version that is drained leaves nothing on the timer wheel", async () => {
   const worker = harness();
   const port = await worker.listen(listener(chain("one")));

@@ -11,8 +11,9 @@ import { createAccessLogs } from "../access-log/access-log.ts";
 import { compileSubstitutionFormat } from "../formatter/substitution-format.ts";
 import { listenAddresses } from "../main/listener-parts.ts";
 import type { BindAddress, Closing, FromWorker, HandedSocket, ToWorker } from "../link.ts";
-import { ActiveListener } from "./active-listener.ts";
-import { FilterChains } from "./filter-chains.ts";
+import { ActiveListener, type ConnectionOwner } from "./active-listener.ts";
+import { besidesFilterChains } from "./filter-chain-update.ts";
+import { closeChain, FilterChains, type Chain } from "./filter-chains.ts";
 import { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { SocketCloser } from "./socket-closer.ts";
 
@@ -40,6 +41,17 @@ interface Entry {
   readonly addresses: readonly BindAddress[];
   readonly inbound: boolean;
   readonly bind: readonly BindAddress[];
+  /** All but the filter chains; see besidesFilterChains. */
+  readonly besides: Uint8Array;
+}
+
+/** Chains that accept nothing any more. */
+interface Draining {
+  readonly active: ActiveListener;
+  readonly chains: readonly Chain[];
+  /** Whose connections have to end first. */
+  readonly owners: ReadonlySet<ConnectionOwner>;
+  finish(): void;
 }
 
 /** The listeners of one worker. */
@@ -48,8 +60,7 @@ export class ListenerManager {
   readonly #entries = new Map<string, Entry>();
   /** Listeners by "ip port", for connections that were redirected; made when one asks. */
   #byAddress: Map<string, ActiveListener> | undefined;
-  /** Chains that accept nothing any more, with what to do when their last connection is gone. */
-  readonly #draining = new Map<FilterChains, () => void>();
+  readonly #draining = new Set<Draining>();
   readonly #closer: SocketCloser;
   /** Sockets whose listener has not come yet. */
   readonly #early: ParkedSocket[] = [];
@@ -98,7 +109,8 @@ export class ListenerManager {
       if (!closeIdle) continue;
       void stopped.then(() => factory.clock.after(IDLE_GRACE, () => active.chains.drain(true)));
     }
-    if (closeIdle && !inboundOnly) for (const chains of this.#draining.keys()) chains.drain(true);
+    if (closeIdle && !inboundOnly)
+      for (const { chains } of this.#draining) for (const { factory } of chains) factory.drain(true);
     await Promise.all(stopping);
     post({ kind: "stopped-listening", id });
   }
@@ -146,15 +158,24 @@ export class ListenerManager {
   async #apply(message: ListenerMessage): Promise<void> {
     const listener = decode("envoy.config.listener.v3.Listener", message.bytes);
     const context = listenerContext(listener, message.bind, this.#options);
-    const chains = new FilterChains(listener, context);
     const { name, bind, closing } = message;
     const drainMs = message.drainMs ?? UPDATE_DRAIN;
     const known = this.#entries.get(name);
+    const besides = besidesFilterChains(listener);
+    const addresses = bind.length > 0 ? bind : listenAddresses(listener);
+    const inbound = (listener.trafficDirection as number) === INBOUND;
     if (known !== undefined && sameAddresses(known.bind, bind)) {
-      const old = known.active.swap(chains);
-      this.#drain(known.active, old, drainMs, () => {});
+      const { active } = known;
+      const old = active.chains;
+      const chainsOnly = Buffer.compare(known.besides, besides) === 0;
+      active.swap(new FilterChains(listener, context, chainsOnly ? old : undefined));
+      this.#byAddress = undefined;
+      this.#entries.set(name, { active, bind, addresses, inbound, besides });
+      if (chainsOnly) this.#drainReplaced(active, old, drainMs);
+      else this.#drain(active, old, drainMs, () => {});
       return;
     }
+    const chains = new FilterChains(listener, context);
     const { factory } = this.#options;
     const limitKey = `envoy.resource_limits.listener.${name}.connection_limit`;
     const active = new ActiveListener(chains, {
@@ -169,7 +190,9 @@ export class ListenerManager {
       transparent: listener.transparent ?? false,
       find: (address) => this.#find(address),
     });
-    active.onEmpty = (gone) => this.#draining.get(gone)?.();
+    active.onEmpty = (gone) => {
+      for (const each of this.#draining) if (each.owners.has(gone) && isEmpty(each)) each.finish();
+    };
     // A version or a listener that goes leaves its sockets to the one that comes.
     const before = [...this.#entries.values()].map(({ active: { listening } }) => listening);
     for (const other of before) active.listening.takeFrom(other, bind);
@@ -182,12 +205,7 @@ export class ListenerManager {
       throw error;
     }
     this.#byAddress = undefined;
-    this.#entries.set(name, {
-      active,
-      bind,
-      addresses: bind.length > 0 ? bind : listenAddresses(listener),
-      inbound: (listener.trafficDirection as number) === INBOUND,
-    });
+    this.#entries.set(name, { active, bind, addresses, inbound, besides });
     if (known !== undefined) this.#stop(name, known.active, drainMs, closing, () => {});
   }
 
@@ -222,22 +240,49 @@ export class ListenerManager {
       .then(() => this.#drain(active, active.chains, drainMs, done));
   }
 
-  #drain(active: ActiveListener, chains: FilterChains, drainMs: number, done: () => void): void {
+  /** Drains a whole version. */
+  #drain(active: ActiveListener, version: FilterChains, drainMs: number, done: () => void): void {
+    this.#drainChains(active, version.all, new Set([version, ...version.all]), drainMs, () => {
+      version.log?.close();
+      done();
+    });
+  }
+
+  /** Drains the chains of a version that the present one does not have. */
+  #drainReplaced(active: ActiveListener, { all }: FilterChains, drainMs: number): void {
+    const kept = new Set(active.chains.all);
+    const replaced = all.filter((chain) => !kept.has(chain));
+    if (replaced.length > 0) this.#drainChains(active, replaced, new Set(replaced), drainMs, () => {});
+  }
+
+  #drainChains(
+    active: ActiveListener,
+    chains: readonly Chain[],
+    owners: ReadonlySet<ConnectionOwner>,
+    drainMs: number,
+    done: () => void,
+  ): void {
     let cancel: (() => void) | undefined;
     const finish = (): void => {
       cancel?.();
-      this.#draining.delete(chains);
-      chains.close();
+      this.#draining.delete(draining);
+      for (const chain of chains) closeChain(chain);
       done();
     };
-    this.#draining.set(chains, finish);
+    const draining: Draining = { active, chains, owners, finish };
+    this.#draining.add(draining);
     // An idle connection that is closed may lose a request that is on its way: it goes after its next response.
-    chains.drain(false);
-    if (active.connectionsOf(chains) === 0) return finish();
+    for (const { factory } of chains) factory.drain(false);
+    if (isEmpty(draining)) return finish();
     cancel = this.#options.factory.clock.after(drainMs, () => {
-      active.destroyConnectionsOf(chains);
+      active.destroyConnectionsOf(owners);
     });
   }
+}
+
+function isEmpty({ active, owners }: Draining): boolean {
+  for (const owner of owners) if (active.connectionsOf(owner) > 0) return false;
+  return true;
 }
 
 /** What a listener's network filters get. */

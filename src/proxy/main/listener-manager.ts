@@ -9,6 +9,7 @@ import type { Resource } from "../../xds/source.ts";
 import type { Logger } from "../api.ts";
 import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import type { Closing, FromWorker, ToWorker } from "../link.ts";
+import { filterChainsGone } from "../listener/filter-chain-update.ts";
 import {
   connectionManagers,
   formatAddress,
@@ -93,6 +94,8 @@ export class ListenerManager {
   /** Workers may listen. */
   #serving = false;
   #anonymous = 0;
+  /** Chains that updates in place replaced, and whose drain time is not over. */
+  #chainsDraining = 0;
   #onSettled: (() => void)[] = [];
 
   constructor(options: ListenerManagerOptions) {
@@ -358,8 +361,17 @@ export class ListenerManager {
       { kind: "listener", name, bytes, bind, drainMs: drainTime, closing: closing() },
       this.#takeInherited(bind),
     );
-    // Routes and ports of the old version are kept until its connections are gone.
-    if (old !== undefined) clock.after(drainTime, () => release(old));
+    if (old !== undefined) {
+      const gone = filterChainsGone(old.message, next.message);
+      if (gone !== undefined) this.#scope.counter("listener_in_place_updated").inc();
+      this.#chainsDraining += gone ?? 0;
+      // Routes and ports of the old version are kept until its connections are gone.
+      clock.after(drainTime, () => {
+        release(old);
+        this.#chainsDraining -= gone ?? 0;
+        this.#gauges();
+      });
+    }
     this.#gauges();
     return promise;
   }
@@ -410,6 +422,7 @@ export class ListenerManager {
       .gauge("total_listeners_warming")
       .set(all.filter(({ warming }) => warming !== undefined).length);
     this.#scope.gauge("total_listeners_draining").set(this.#draining.size);
+    this.#scope.gauge("total_filter_chains_draining").set(this.#chainsDraining);
   }
 }
 
