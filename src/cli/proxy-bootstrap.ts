@@ -9,7 +9,7 @@ export interface ControlTls {
 
 /** What a proxy's bootstrap must say; the rest comes over xDS. */
 export interface BootstrapOptions {
-  /** ADDRESS:PORT of the control plane's xDS server. */
+  /** ADDRESS:PORT of the control plane's xDS server; of several, with commas between, any is used, and another when it fails. */
   readonly control: string;
   readonly nodeId: string;
   readonly cluster: string;
@@ -21,7 +21,7 @@ export interface BootstrapOptions {
   readonly adminHost?: string;
   /** File for the admin interface's access log. */
   readonly adminLog?: string;
-  /** Times of the connection to the control plane, in seconds. */
+  /** Times of the connection to the control plane, in seconds. A frozen one is noticed by PINGs: see KEEPALIVE. */
   readonly connectTimeout?: number;
   readonly keepaliveInterval?: number;
   /** TLS to the control plane. */
@@ -43,11 +43,15 @@ export interface BootstrapOptions {
 
 const XDS_CLUSTER = "weft_control";
 const LOCAL_CLUSTER = "weft_local";
+/** Seconds between PINGs to the only control plane, and to one of several: then there is somewhere else to go. */
+const KEEPALIVE = { single: 30, several: 10 };
 
 /** An Envoy v3 bootstrap in JSON form, for real Envoy and `weft proxy` alike: clusters and listeners over ADS. */
 export function proxyBootstrap(options: BootstrapOptions): Record<string, unknown> {
-  const { control, nodeId, cluster, adminPort, adminHost = "127.0.0.1", adminLog, tls } = options;
-  const { connectTimeout = 1, keepaliveInterval = 30 } = options;
+  const { nodeId, cluster, adminPort, adminHost = "127.0.0.1", adminLog, tls } = options;
+  const controls = options.control.split(",").map((each) => each.trim());
+  const { connectTimeout = 1, keepaliveInterval = KEEPALIVE[controls.length === 1 ? "single" : "several"] } =
+    options;
   const ads = { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "15s" };
   const local = options.zoneAware === true ? localCluster(options) : undefined;
   return {
@@ -76,7 +80,7 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
         ...(local === undefined ? [] : [local]),
         {
           name: XDS_CLUSTER,
-          type: /^[\d.]+:\d+$|^\[/.test(control) ? "STATIC" : "STRICT_DNS",
+          type: controls.every((each) => /^[\d.]+:\d+$|^\[/.test(each)) ? "STATIC" : "STRICT_DNS",
           connect_timeout: `${connectTimeout}s`,
           typed_extension_protocol_options: {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -90,7 +94,9 @@ export function proxyBootstrap(options: BootstrapOptions): Record<string, unknow
           },
           load_assignment: {
             cluster_name: XDS_CLUSTER,
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(control) } }] }],
+            endpoints: [
+              { lb_endpoints: controls.map((each) => ({ endpoint: { address: socketAddress(each) } })) },
+            ],
           },
           ...(tls !== undefined && { transport_socket: transportSocket(tls) }),
         },

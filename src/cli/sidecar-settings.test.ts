@@ -46,6 +46,8 @@ test("sidecarSettings() takes our variables first", () => {
 test("sidecarSettings() says what is wrong, missing, or does nothing", () => {
   const fails = (env: Record<string, string>, message: RegExp) =>
     assert.throws(() => sidecarSettings(env), message);
+  fails({ WEFT_CONTROL: "a:1, b" }, /Cannot use WEFT_CONTROL: "b" is not ADDRESS:PORT/);
+  fails({ WEFT_CONTROL: "a:1,b:2", WEFT_CONTROL_CA: "c" }, /several control planes needs WEFT_CONTROL_NAME/);
   fails({ WEFT_CONTROL: "here" }, /^UsageError|Cannot use WEFT_CONTROL: "here" is not ADDRESS:PORT/);
   fails({ WEFT_SERVICE: "users", WEFT_INBOUND: "a:1" }, /A sidecar of "users" needs WEFT_OUTBOUND/);
   fails({ WEFT_CONTROL_CERT: "c" }, /needs WEFT_CONTROL_CA/);

@@ -18,7 +18,10 @@ export interface SidecarSettings {
 export function sidecarSettings(env: Environment): SidecarSettings {
   const get = (name: string) => valueOf(env, name);
   const service = get("WEFT_SERVICE");
-  const control = address("WEFT_CONTROL", get("WEFT_CONTROL") ?? simpleControl(env));
+  const control = (get("WEFT_CONTROL") ?? simpleControl(env))
+    .split(",")
+    .map((each) => address("WEFT_CONTROL", each.trim()))
+    .join();
   const admin = address("WEFT_ADMIN", get("WEFT_ADMIN") ?? simpleAdmin(env));
   const [adminHost, adminPort] = split(admin);
   const region = get("WEFT_REGION");
@@ -88,7 +91,12 @@ function controlTls(env: Environment, control: string): ControlTls | undefined {
   }
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError("WEFT_CONTROL_CERT and WEFT_CONTROL_KEY need each other");
-  const name = valueOf(env, "WEFT_CONTROL_NAME") ?? split(control)[0];
+  const hosts = new Set(control.split(",").map((each) => split(each)[0]));
+  const name = valueOf(env, "WEFT_CONTROL_NAME") ?? [...hosts][0]!;
+  if (hosts.size > 1 && valueOf(env, "WEFT_CONTROL_NAME") === undefined)
+    throw new UsageError(
+      "TLS to several control planes needs WEFT_CONTROL_NAME: a name that all their certificates have",
+    );
   return { ca, name, ...(cert !== undefined && key !== undefined && { cert, key }) };
 }
 

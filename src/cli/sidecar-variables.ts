@@ -14,7 +14,7 @@ export const sidecarVariables: readonly SidecarVariable[] = [
     simple: "ENVOY_XDS_HOST, ENVOY_XDS_PORT",
     fallback: "127.0.0.1:18000",
     meaning:
-      "the control plane's xDS port; of `ENVOY_XDS_HOST` and `_PORT`, what is not set is 127.0.0.1 and 50000",
+      "the control plane's xDS port, or several with commas between; of `ENVOY_XDS_HOST` and `_PORT`, what is not set is 127.0.0.1 and 50000",
   },
   {
     name: "WEFT_NODE_ID",
@@ -80,7 +80,7 @@ export const sidecarVariables: readonly SidecarVariable[] = [
   {
     name: "WEFT_CONTROL_KEEPALIVE",
     simple: "ENVOY_XDS_KEEPALIVE_TIME_SECS",
-    fallback: "30",
+    fallback: "30, or 10 to several",
     meaning: "seconds between pings to the control plane",
   },
   { name: "WEFT_BASE_ID", simple: "ENVOY_BASE_ID", fallback: "", meaning: "`--base-id` of the proxy" },

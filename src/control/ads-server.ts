@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 import { GrpcServer } from "../grpc/server.ts";
 import type { GrpcCall } from "../grpc/server-method.ts";
 import { GRPC_STATUS, type GrpcStatus } from "../grpc/status.ts";
@@ -16,6 +17,8 @@ const ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService";
 const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 /** How often sessions are looked at for what depends on time. */
 const TICK_MS = 500;
+/** How long streams wait for something to serve before they are sent to another control plane. */
+const MAX_WAIT_MS = 3000;
 /** How long streams have to end by themselves when the server stops at once. */
 const CLOSE_MS = 200;
 /** Proxies that are sent elsewhere leave this far apart on average, in milliseconds, if the time that is given allows. */
@@ -28,7 +31,7 @@ export interface AdsServerOptions {
   readonly log: SourceLog;
   readonly metrics: ControlMetrics;
   readonly snapshots: SnapshotSource;
-  /** Whether there is something to serve; until then streams wait. */
+  /** Whether there is something to serve; until then streams wait a little. */
   readonly ready: () => boolean;
   /** Age at which a client is asked to connect anew, in milliseconds; 0 = never. */
   readonly maxConnectionAge?: number;
@@ -62,7 +65,7 @@ export class AdsServer implements AdsStreamOwner {
       if (stream !== undefined) this.#register(service, stream, "sotw", type);
       this.#register(service, delta, "delta", type);
     }
-    this.#timer = setInterval(() => this.#tick(Date.now()), TICK_MS);
+    this.#timer = setInterval(() => this.#tick(systemClock.wall()), TICK_MS);
     this.#timer.unref();
   }
 
@@ -77,7 +80,7 @@ export class AdsServer implements AdsStreamOwner {
 
   /** Sends every node what changed. */
   pushAll(): void {
-    const now = Date.now();
+    const now = systemClock.wall();
     for (const [session, stream] of this.#streams) this.#push(session, stream, now);
   }
 
@@ -106,7 +109,7 @@ export class AdsServer implements AdsStreamOwner {
 
   open(stream: AdsStream, request: DiscoveryRequest): AdsSession {
     const { log, metrics, snapshots } = this.#options;
-    const now = Date.now();
+    const now = systemClock.wall();
     const node = nodeIdentity(request.node(), stream.call.peer.address);
     snapshots.build(node, now);
     const session = new AdsSession(node, stream.protocol, now, {
@@ -171,8 +174,17 @@ export class AdsServer implements AdsStreamOwner {
   }
 
   #tick(now: number): void {
-    const { due } = this.#options.snapshots;
+    const { ready, snapshots } = this.#options;
+    if (!ready()) return this.#sendElsewhere(now - MAX_WAIT_MS);
+    const { due } = snapshots;
     if (due !== undefined && due <= now) this.pushAll();
     for (const session of this.#streams.keys()) session.tick(now);
+  }
+
+  /** Ends the streams that came before a time: another control plane may have something to serve. */
+  #sendElsewhere(before: number): void {
+    for (const [session, { call }] of this.#streams)
+      if (session.connectedAt <= before)
+        call.end(GRPC_STATUS.unavailable, "nothing to serve yet: the sources were never read");
   }
 }

@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 import type { GrpcCall, GrpcCallHandler } from "../grpc/server-method.ts";
 import { GRPC_STATUS } from "../grpc/status.ts";
 import type { AdsSession } from "./ads-session.ts";
@@ -51,7 +52,7 @@ export class AdsStream implements GrpcCallHandler {
       const type = this.type ?? servedType(request.typeUrl);
       // A type that is not ours to answer leaves the other types on the stream alone.
       if (type === undefined) this.#server.notServed(session, request.typeUrl);
-      else session.receive(type, request, Date.now());
+      else session.receive(type, request, systemClock.wall());
     } catch (error) {
       this.#over = true;
       this.#server.refuse(this.call, error);

@@ -7,6 +7,7 @@ import type { DeploymentController } from "./deployments/deployment-controller.t
 import { sharesOf, type Deployment } from "./deployments/deployment.ts";
 import type { Catalog } from "./model.ts";
 import { policyChanges } from "./policy/policy-changes.ts";
+import { StoreUnavailable, type Revision } from "./store/revision-store.ts";
 import type { NodeIdentity } from "./views/view.ts";
 
 export interface ConfigurationApiParts {
@@ -50,10 +51,14 @@ export function configurationApi(parts: ConfigurationApiParts): Hono {
     return answer(context, async () => ({ revisions: await configuration.store.list(limit, before) }));
   });
   api.get("/v1/revisions/:number", async (context) => {
-    const revision = await configuration.store.get(Number(context.req.param("number")));
-    return revision === undefined
-      ? context.json({ error: `There is no revision ${context.req.param("number")}` }, 404)
-      : context.json(revision);
+    const number = context.req.param("number");
+    let found: Revision | undefined;
+    const reply = await answer(
+      context,
+      async () => (found = await configuration.store.get(Number(number))) ?? {},
+    );
+    if (found !== undefined || !reply.ok) return reply;
+    return context.json({ error: `There is no revision ${number}` }, 404);
   });
   api.post("/v1/revisions/:number/rollback", async (context) =>
     answer(context, async () => {
@@ -104,6 +109,7 @@ async function answer(context: Context, work: () => Promise<object>): Promise<Re
     return context.json(await work());
   } catch (error) {
     if (error instanceof z.ZodError) return context.json({ error: z.prettifyError(error) }, 400);
+    if (error instanceof StoreUnavailable) return context.json({ error: error.message }, 503);
     const problems = error instanceof ConfigError ? { problems: error.problems } : {};
     return context.json({ error: (error as Error).message, ...problems }, 400);
   }

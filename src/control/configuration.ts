@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../base/load-config.ts";
 import { deploymentSchema, isActive, sharesOf, type Deployment } from "./deployments/deployment.ts";
 import { loadPolicy } from "./policy/load-policy.ts";
@@ -27,6 +28,8 @@ export interface ChangeNote {
 export type Deployments = Readonly<Record<string, Deployment>>;
 
 const ATTEMPTS = 10;
+/** Pause after the store could not be read. */
+const RETRY_MS = 500;
 const NO_LOG: SourceLog = { info: () => {}, warn: () => {} };
 
 /**
@@ -171,11 +174,21 @@ export class Configuration {
     }
   }
 
-  /** Takes what others append, until the signal says stop. */
+  /** Takes what others append, until the signal says stop. While the store cannot be read, what is in force stays. */
   async follow(signal: AbortSignal): Promise<void> {
     let unusable = 0;
+    let failing = false;
     while (!signal.aborted) {
-      const next = await this.store.next(Math.max(this.revision, unusable), signal);
+      let next: Revision | undefined;
+      try {
+        next = await this.store.next(Math.max(this.revision, unusable), signal);
+        failing = false;
+      } catch (error) {
+        if (!failing) this.#log.warn(`cannot read the newest revision: ${(error as Error).message}`);
+        failing = true;
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+        continue;
+      }
       if (next === undefined) return;
       try {
         this.#take(next);

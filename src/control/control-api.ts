@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 import { Hono } from "hono";
 import type { AdsServer } from "./ads-server.ts";
 import type { AuditLog } from "./audit-log.ts";
@@ -68,7 +69,7 @@ export function controlApi(parts: ControlApiParts): Hono {
       holds: report.holds.map(({ since, until, ...hold }) => ({
         ...hold,
         since: time(since),
-        age_seconds: Math.round((Date.now() - since) / 1000),
+        age_seconds: Math.round((systemClock.wall() - since) / 1000),
         until: Number.isFinite(until) ? time(until) : null,
       })),
     }));
@@ -103,7 +104,9 @@ export function controlApi(parts: ControlApiParts): Hono {
     if (what === "") return context.json({ error: "give what=SERVICE, IP:PORT or the name of a pod" }, 400);
     const { notes } = parts;
     const { sessions } = ads;
-    return context.json(explain(what, { catalog, sessions, policy: parts.policy(), notes, now: Date.now() }));
+    return context.json(
+      explain(what, { catalog, sessions, policy: parts.policy(), notes, now: systemClock.wall() }),
+    );
   });
   api.delete("/v1/holds/:service", (context) => {
     const service = context.req.param("service");

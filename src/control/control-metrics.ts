@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 import { TextMetrics, type Counter } from "../base/text-metrics.ts";
 import { addTrafficMetrics } from "./traffic/traffic-metrics.ts";
 import type { Traffic } from "./traffic/traffic.ts";
@@ -41,7 +42,7 @@ export class ControlMetrics {
         }),
       );
     perSource("weft_source_age_seconds", "Time since a source was last read", ({ lastSuccess }) =>
-      lastSuccess === 0 ? undefined : (Date.now() - lastSuccess) / 1000,
+      lastSuccess === 0 ? undefined : (systemClock.wall() - lastSuccess) / 1000,
     );
     perSource("weft_source_failing", "1 while a source cannot be read", ({ error }) =>
       error === "" ? 0 : 1,

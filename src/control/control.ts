@@ -90,8 +90,21 @@ const LINGER_MS = 30_000;
 /** So that proxies spread over control planes that come later. */
 const MAX_CONNECTION_AGE_MS = 30 * 60_000;
 
-/** Starts a control plane. Throws an Error for a wrong source, a broken policy, an unreadable store or a taken port. */
+/**
+ * Starts a control plane. Throws an Error for a wrong source, a broken policy, an unreadable store or a taken port; the
+ * store is closed then as well.
+ */
 export async function startControl(options: ControlOptions): Promise<ControlPlane> {
+  const store = options.store ?? new SqliteRevisionStore({ path: ":memory:" });
+  try {
+    return await startOver(store, options);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function startOver(store: RevisionStore, options: ControlOptions): Promise<ControlPlane> {
   const { host = "127.0.0.1", mesh } = options;
   const audit = new AuditLog({
     file: options.auditLog,
@@ -101,7 +114,6 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   const parsed = options.sources.map((text) => parseSource(text, options.shipped ?? shippedSources));
   const names = sourceNames(parsed);
   const fromFile = mesh === undefined ? undefined : await readPolicy(mesh);
-  const store = options.store ?? new SqliteRevisionStore({ path: ":memory:" });
   const configuration = await Configuration.open({
     store,
     log,
@@ -222,7 +234,6 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
   } catch (error) {
     http.close();
     deployments.close();
-    await store.close();
     throw error;
   }
   const running = parsed.map(({ source, options: given }, i) =>
@@ -246,7 +257,7 @@ export async function startControl(options: ControlOptions): Promise<ControlPlan
       followPolicy(mesh, log, stopping.signal, ({ text }) => configuration.takePolicyFile(text, mesh)),
     );
   }
-  const holdTimer = setInterval(() => catalog.expireHolds(Date.now()), HOLD_CHECK_MS);
+  const holdTimer = setInterval(() => catalog.expireHolds(systemClock.wall()), HOLD_CHECK_MS);
   return {
     xdsPort,
     apiPort: http.port,

@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CatalogStore } from "./catalog-store.ts";
 import type { SourceNotes } from "./source-notes.ts";
@@ -28,13 +29,13 @@ export async function followSource(
     try {
       for await (const reading of source.watch(options, context)) {
         if (signal.aborted) return;
-        catalog.apply(name, reading, Date.now());
+        catalog.apply(name, reading, systemClock.wall());
       }
     } catch (error) {
       // A fault in one source must not end the others, nor what nodes are served.
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.warn(`source ${name} failed and is started again: ${text}`);
-      catalog.apply(name, { kind: "error", error: String(error) }, Date.now());
+      catalog.apply(name, { kind: "error", error: String(error) }, systemClock.wall());
     }
     await sleep(RESTART_MS, undefined, { signal }).catch(() => {});
   }

@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 import { Hono } from "hono";
 import { FRAME_PREFIX } from "../grpc/frame.ts";
 import { decode, fromJson, toJson } from "../proto/registry.ts";
@@ -55,7 +56,7 @@ function restAnswer(snapshots: SnapshotSource, type: ResourceTypeName, body: unk
   if (request.typeUrl !== "" && servedType(request.typeUrl) !== type) {
     throw new Error(`type_url is ${request.typeUrl}, this path serves ${typeUrl(type)}`);
   }
-  const { sets } = snapshots.build(nodeIdentity(request.node, ""), Date.now());
+  const { sets } = snapshots.build(nodeIdentity(request.node, ""), systemClock.wall());
   const names = request.resourceNames.length === 0 ? ["*"] : request.resourceNames;
   const wanted = versioned((sets.get(type) ?? ResourceSet.of(type, [])).select(Interest.of(names)));
   if (request.versionInfo === wanted.version) return undefined;

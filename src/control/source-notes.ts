@@ -1,3 +1,4 @@
+import { systemClock } from "../base/clock.ts";
 /** Why something that a source knows of is no endpoint. */
 export interface SourceNote {
   /** What the source calls it: a pod, a container, a key. */
@@ -18,7 +19,8 @@ export class SourceNotes {
   note(subject: string, reason: string | undefined): void {
     const known = this.#notes.get(subject);
     if (reason === undefined) this.#notes.delete(subject);
-    else if (known?.reason !== reason) this.#notes.set(subject, { subject, reason, since: Date.now() });
+    else if (known?.reason !== reason)
+      this.#notes.set(subject, { subject, reason, since: systemClock.wall() });
     if (this.#notes.size <= MAX_NOTES) return;
     const [oldest] = this.#notes.keys();
     this.#notes.delete(oldest!);

@@ -23,6 +23,17 @@ export class EtcdCluster {
     }
   }
 
+  /** Like `use` for work that may be done twice: every member has its turn before an error is passed on. */
+  async ask<T>(signal: AbortSignal, work: (client: EtcdClient) => Promise<T>): Promise<T> {
+    for (let left = this.#urls.length - 1; ; left--) {
+      try {
+        return await this.use(signal, work);
+      } catch (error) {
+        if (left === 0 || signal.aborted) throw error;
+      }
+    }
+  }
+
   /** The member in use, for a call that goes on; tell `drop` when it fails. */
   async member(signal: AbortSignal): Promise<{ readonly url: string; readonly client: EtcdClient }> {
     const url = this.#urls[this.#turn % this.#urls.length]!;

@@ -12,8 +12,8 @@ export interface EtcdFollowerHandler {
   onTrouble(error: string): void;
 }
 
-/** A watch in which nothing happens is begun anew this often, where it was: a dead connection would say nothing. */
-const QUIET_MS = 30_000;
+/** A watch in which nothing happens is begun anew this often, where it was: a dead connection or member would say nothing. */
+const QUIET_MS = 10_000;
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 5000;
 
@@ -27,7 +27,7 @@ export async function followEtcd(
   signal: AbortSignal,
   handler: EtcdFollowerHandler,
 ): Promise<void> {
-  const first = await cluster.use(signal, (client) => client.range(prefix, signal));
+  const first = await cluster.ask(signal, (client) => client.range(prefix, signal));
   handler.onEverything(first);
   void follow(cluster, prefix, signal, handler, first.revision);
 }

@@ -51,6 +51,8 @@ export interface FollowXdsOptions {
   readonly names: readonly string[];
   /** envoy.config.core.v3.Node in JSON form. */
   readonly node: JsonObject;
+  /** Versions of the resources that the client has from an earlier stream, by name; only in delta. */
+  readonly known?: Readonly<Record<string, string>>;
   /** Rejects every answer, with this reason. */
   readonly nack?: string;
   /** Ends when each type was answered. */
@@ -95,7 +97,7 @@ export async function followXds(options: FollowXdsOptions): Promise<GrpcStatus> 
 }
 
 function request(options: FollowXdsOptions, typeUrl: string, answered?: XdsAnswer): Uint8Array {
-  const { delta, names, node, nack } = options;
+  const { delta, names, node, nack, known = {} } = options;
   const rejects = answered !== undefined && nack !== undefined;
   const common: JsonObject = {
     node,
@@ -104,7 +106,10 @@ function request(options: FollowXdsOptions, typeUrl: string, answered?: XdsAnswe
     ...(rejects && { error_detail: { code: 3, message: nack } }),
   };
   if (delta) {
-    const subscribe: JsonObject = answered === undefined ? { resource_names_subscribe: [...names] } : {};
+    const subscribe: JsonObject =
+      answered === undefined
+        ? { resource_names_subscribe: [...names], initial_resource_versions: { ...known } }
+        : {};
     const type = "envoy.service.discovery.v3.DeltaDiscoveryRequest";
     return encode(type, fromJson(type, { ...common, ...subscribe }));
   }

@@ -25,7 +25,11 @@ export const bootstrapCommand: CliCommand = {
       .command("bootstrap")
       .argument("<view>", "edge, sidecar, or gateway: the front proxy of a region")
       .description("print a bootstrap for Envoy or weft proxy that gets all else from the control plane")
-      .option("--control <address:port>", "the control plane's xDS port", "127.0.0.1:18000")
+      .option(
+        "--control <address:port,…>",
+        "the control plane's xDS port; of several, proxies use any, and another when it fails",
+        "127.0.0.1:18000",
+      )
       .requiredOption("--node-id <id>", "name of this proxy")
       .option("--cluster <name>", "node cluster; default: edge, gateway, or the service")
       .option("--zone <zone>", "availability zone", "")

@@ -3,6 +3,7 @@ import { EtcdCluster } from "../../etcd/etcd-cluster.ts";
 import { followEtcd } from "../../etcd/etcd-follower.ts";
 import {
   RevisionConflict,
+  StoreUnavailable,
   type Revision,
   type RevisionDraft,
   type RevisionStore,
@@ -93,31 +94,30 @@ export class EtcdRevisionStore implements RevisionStore {
       throw new Error(
         `Cannot keep a configuration of ${value.length} bytes in etcd: at most ${MAX_BYTES} are allowed`,
       );
-    const [head] = await this.#read([this.#headKey]);
-    const newest = Number(head?.value ?? 0);
-    if (newest !== expected) throw new RevisionConflict(expected, newest);
-    const { signal } = this.#stopping;
-    const outcome = await this.#cluster.use(signal, (client) =>
-      client.commit(
-        {
-          expect: [{ key: this.#headKey, revision: head?.revision ?? 0 }],
-          put: [
-            { key: this.#headKey, value: String(revision.number) },
-            { key: this.#revisionKey(revision.number), value },
-          ],
-          remove: [this.#revisionKey(revision.number - (this.#options.keep ?? KEEP))],
-        },
-        signal,
-      ),
-    );
-    if (!outcome.done) throw new RevisionConflict(expected, Number(outcome.found[0]?.value ?? 0));
+    let lost = false;
+    for (let left = this.#options.urls.length; ; left--) {
+      const [head] = await this.#read([this.#headKey]);
+      const newest = Number(head?.value ?? 0);
+      if (newest !== expected) {
+        if (lost && (await this.#holds(revision.number, value))) break;
+        throw new RevisionConflict(expected, newest);
+      }
+      const outcome = await this.#commit(head?.revision ?? 0, revision.number, value, left > 1);
+      if (outcome === "done") break;
+      lost ||= outcome === "lost";
+    }
     this.#saw(revision.number);
     return revision;
   }
 
   async next(after: number, signal: AbortSignal): Promise<Revision | undefined> {
     while (!signal.aborted && !this.#stopping.signal.aborted) {
-      if (this.#seen > after) return this.head();
+      if (this.#seen > after) {
+        const head = await this.head();
+        if (head !== undefined && head.number > after) return head;
+        // etcd has lost its data.
+        this.#seen = 0;
+      }
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#waiting.add(resolve);
       const aborted = () => resolve();
@@ -133,6 +133,37 @@ export class EtcdRevisionStore implements RevisionStore {
     this.#stopping.abort();
     this.#cluster.close();
     this.#wake();
+  }
+
+  /** Tries to append. "lost": the member died on the way, so nobody knows; without `again` that is an Error. */
+  async #commit(
+    head: number,
+    number: number,
+    value: string,
+    again: boolean,
+  ): Promise<"done" | "refused" | "lost"> {
+    const { signal } = this.#stopping;
+    const transaction = {
+      expect: [{ key: this.#headKey, revision: head }],
+      put: [
+        { key: this.#headKey, value: String(number) },
+        { key: this.#revisionKey(number), value },
+      ],
+      remove: [this.#revisionKey(number - (this.#options.keep ?? KEEP))],
+    };
+    try {
+      const { done } = await this.#cluster.use(signal, (client) => client.commit(transaction, signal));
+      return done ? "done" : "refused";
+    } catch (error) {
+      if (!again || signal.aborted) throw this.#unavailable(error);
+      return "lost";
+    }
+  }
+
+  /** Whether a revision is exactly this: an earlier try came through. */
+  async #holds(number: number, value: string): Promise<boolean> {
+    const [key] = await this.#read([this.#revisionKey(number)]);
+    return key?.value === value;
   }
 
   async #follow(): Promise<void> {
@@ -160,7 +191,15 @@ export class EtcdRevisionStore implements RevisionStore {
   /** Those of the keys that there are, in their order. */
   async #read(keys: readonly string[]): Promise<readonly EtcdKey[]> {
     const { signal } = this.#stopping;
-    return (await this.#cluster.use(signal, (client) => client.read(keys, signal))).keys;
+    try {
+      return (await this.#cluster.ask(signal, (client) => client.read(keys, signal))).keys;
+    } catch (error) {
+      throw this.#unavailable(error);
+    }
+  }
+
+  #unavailable(error: unknown): StoreUnavailable {
+    return new StoreUnavailable(`etcd at ${this.#options.urls.join(", ")}`, error);
   }
 
   get #headKey(): string {

@@ -1,3 +1,5 @@
+import { describeError } from "../../base/describe-error.ts";
+
 /** Texts that together are the configuration, by name. Who writes a document knows its format; the store does not. */
 export type Documents = Readonly<Record<string, string>>;
 
@@ -31,6 +33,14 @@ export class RevisionConflict extends Error {
     super(`Cannot add revision ${expected + 1}: the newest is ${head} by now; read it and try again`);
     this.name = "RevisionConflict";
     this.head = head;
+  }
+}
+
+/** The store cannot be reached now: what is in force stays, and nothing is changed. */
+export class StoreUnavailable extends Error {
+  constructor(what: string, cause: unknown) {
+    super(`Cannot reach ${what}: ${describeError(cause)}; nothing is changed, try again`, { cause });
+    this.name = "StoreUnavailable";
   }
 }
 

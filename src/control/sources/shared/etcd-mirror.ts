@@ -1,3 +1,4 @@
+import { systemClock } from "../../../base/clock.ts";
 import { instanceSchema, serviceSchema } from "./document.ts";
 import type { EtcdChange, EtcdKey, EtcdRange } from "../../../etcd/etcd-client.ts";
 import { ServiceMap } from "./service-map.ts";
@@ -53,7 +54,7 @@ export class EtcdMirror {
 
   reading(): Reading {
     const services = new ServiceMap();
-    const now = Date.now();
+    const now = systemClock.wall();
     for (const service of this.#services) {
       const doubts = this.#doubts.get(service);
       for (const [key, since] of doubts ?? []) if (now - since > DOUBT_MS) doubts!.delete(key);
@@ -85,7 +86,7 @@ export class EtcdMirror {
     if (watched && !entry.leased) return;
     let doubts = this.#doubts.get(entry.service);
     if (doubts === undefined) this.#doubts.set(entry.service, (doubts = new Map()));
-    doubts.set(key, Date.now());
+    doubts.set(key, systemClock.wall());
   }
 
   #parse(key: string, value: string, whole: boolean): readonly Endpoint[] | undefined {

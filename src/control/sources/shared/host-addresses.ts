@@ -1,3 +1,4 @@
+import { systemClock } from "../../../base/clock.ts";
 import { isIP } from "node:net";
 import { Dns } from "../../../net/dns.ts";
 import { describeError } from "../../../base/describe-error.ts";
@@ -24,8 +25,8 @@ export class HostAddresses {
     if (isIP(host) !== 0) return [host];
     if (!HOST_NAME.test(host)) return [];
     const known = this.#known.get(host);
-    if (known !== undefined && known.until > Date.now()) return known.addresses;
-    const entry = { addresses: this.#resolve(host, known?.addresses), until: Date.now() + KEEP_MS };
+    if (known !== undefined && known.until > systemClock.wall()) return known.addresses;
+    const entry = { addresses: this.#resolve(host, known?.addresses), until: systemClock.wall() + KEEP_MS };
     this.#known.set(host, entry);
     return entry.addresses;
   }

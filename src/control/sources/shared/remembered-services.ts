@@ -1,3 +1,4 @@
+import { systemClock } from "../../../base/clock.ts";
 const REMEMBER_MS = 3_600_000;
 
 /**
@@ -8,7 +9,7 @@ export class RememberedServices {
   readonly #seen = new Map<string, number>();
 
   /** Notes the services that there are now, and gives those that were there within the last hour. */
-  note(present: Iterable<string>, now: number = Date.now()): Iterable<string> {
+  note(present: Iterable<string>, now: number = systemClock.wall()): Iterable<string> {
     for (const name of present) this.#seen.set(name, now);
     for (const [name, since] of this.#seen) if (now - since > REMEMBER_MS) this.#seen.delete(name);
     return this.#seen.keys();
