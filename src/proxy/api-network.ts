@@ -96,8 +96,9 @@ export interface NetworkFilterContext extends FactoryContext {
   readonly listenerScope: StatScope;
   readonly listenerName: string;
   readonly perConnectionBufferLimit: number;
-  /** The process-wide answer to "should this response close its connection?". */
+  /** The process-wide answer to "should this response close its connection?", as far as it holds for the listener. */
   readonly drainDecision: () => boolean;
+  readonly failsHealthChecks: () => boolean;
   readonly routes: RouteConfigs;
   readonly extensions: Extensions;
   /** Compiles a format. Refuses with an Error that names what is wrong. */

@@ -176,7 +176,7 @@ export interface HttpFilterContext extends FactoryContext {
   /** "http.<stat_prefix>." of the connection manager. */
   readonly scope: StatScope;
   /** Whether the proxy drains: after /healthcheck/fail, before its end. */
-  readonly drainDecision: () => boolean;
+  readonly failsHealthChecks: () => boolean;
   /** Compiles a text with %…% operators. Refuses with an Error that names what is wrong. */
   format(text: string): (info: StreamInfo) => string;
 }

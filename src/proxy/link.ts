@@ -15,8 +15,9 @@ export interface WorkerInit {
   /** What of the counts in `breakers` and `hostStates` is this worker's: given back when it crashes. */
   readonly own?: { readonly breakers: SharedArrayBuffer; readonly hostStates: SharedArrayBuffer };
   /**
-   * One Int32: how many of a thousand responses end their connection. 0 = serving, 1000 = draining (healthcheck/fail,
-   * SIGTERM); between them while draining gradually.
+   * Two Int32: how many of a thousand responses end their connection, and how many do on listeners whose drain_type is
+   * MODIFY_ONLY, which /healthcheck/fail does not drain. 0 = serving, 1000 = draining; between them while draining
+   * gradually.
    */
   readonly drainState: SharedArrayBuffer;
   readonly logLevels: Readonly<Record<string, string>>;

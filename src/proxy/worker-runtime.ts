@@ -91,8 +91,8 @@ export class WorkerRuntime {
       factory: this.factory,
       extensions,
       routes: this.#routes,
-      drainDecision: () => {
-        const share = drainState[0]!;
+      drainDecision: (modifyOnly) => {
+        const share = drainState[modifyOnly ? 1 : 0]!;
         return share !== 0 && (share >= DRAIN_ALL || Math.random() * DRAIN_ALL < share);
       },
       post: (message) => port.post(message),

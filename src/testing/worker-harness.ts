@@ -29,7 +29,7 @@ export class WorkerHarness {
   readonly logs: string[] = [];
   readonly posted: FromWorker[] = [];
   readonly runtime: WorkerRuntime;
-  readonly drainState = new SharedArrayBuffer(4);
+  readonly drainState = new SharedArrayBuffer(8);
   #waiting: (() => void)[] = [];
   #slots = 0;
   #hosts = 0;

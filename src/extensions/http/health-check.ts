@@ -69,7 +69,7 @@ class HealthCheckFilter implements HttpFilter {
     this.#isCheck = true;
     this.#answers =
       !settings.passThrough ||
-      settings.context.drainDecision() ||
+      settings.context.failsHealthChecks() ||
       (settings.cacheMs > 0 && settings.context.clock.now() < settings.cached.until);
     return this.#answers ? this.#answer(end) : "continue";
   }
@@ -91,14 +91,14 @@ class HealthCheckFilter implements HttpFilter {
       }
       headers.setId(CHECKED_CLUSTER, context.node.cluster);
     }
-    if (context.drainDecision()) headers.setId(FAILED, "true");
+    if (context.failsHealthChecks()) headers.setId(FAILED, "true");
     return "continue";
   }
 
   #answer(end: boolean): Verdict {
     if (!end) return "stop";
     const { context, passThrough, cached } = this.#settings;
-    if (context.drainDecision()) this.#reply(503, "health_check_failed");
+    if (context.failsHealthChecks()) this.#reply(503, "health_check_failed");
     else if (passThrough) this.#reply(cached.status, "health_check_cached");
     else this.#reply(200, "health_check_ok");
     return "stop";

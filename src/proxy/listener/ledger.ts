@@ -15,7 +15,7 @@ export const listenerLedger: Ledger = {
     "access_log",
     "per_connection_buffer_limit_bytes",
     "metadata",
-    only("drain_type", "DEFAULT"),
+    "drain_type",
     "traffic_direction",
     "tcp_backlog_size",
     ignored("reuse_port", "every worker listens with SO_REUSEPORT"),

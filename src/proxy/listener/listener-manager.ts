@@ -22,6 +22,8 @@ type ListenerMessage = Extract<ToWorker, { kind: "listener" }>;
 
 const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 const INBOUND = 1;
+/** envoy.config.listener.v3.Listener.DrainType */
+const MODIFY_ONLY = 1;
 /** Default of how long connections of a replaced version may go on, milliseconds. */
 const UPDATE_DRAIN = 600_000;
 /** How long connections may stay idle when the process drains: the first request may be on its way. Milliseconds. */
@@ -31,7 +33,8 @@ export interface ListenerManagerOptions {
   readonly factory: FactoryContext;
   readonly extensions: Extensions;
   readonly routes: RouteConfigs;
-  readonly drainDecision: () => boolean;
+  /** Whether a response should end its connection. @param modifyOnly on a listener that only its updates drain */
+  readonly drainDecision: (modifyOnly: boolean) => boolean;
   readonly post: (message: FromWorker) => void;
 }
 
@@ -294,6 +297,7 @@ export function listenerContext(
   const prefix =
     listener.statPrefix === "" ? statAddress(bind[0] ?? listenAddresses(listener)[0]) : listener.statPrefix;
   const { factory } = options;
+  const modifyOnly = (listener.drainType as number) === MODIFY_ONLY;
   const context: NetworkFilterContext = {
     clock: factory.clock,
     wheel: factory.wheel,
@@ -312,7 +316,8 @@ export function listenerContext(
     listenerScope: factory.stats.scope(`listener.${prefix}.`),
     listenerName: listener.name,
     perConnectionBufferLimit: listener.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
-    drainDecision: options.drainDecision,
+    drainDecision: () => options.drainDecision(modifyOnly),
+    failsHealthChecks: () => options.drainDecision(false),
     routes: options.routes,
     extensions: options.extensions,
     format: (config) => compileSubstitutionFormat(config, options.extensions.operators),

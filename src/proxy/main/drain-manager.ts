@@ -23,7 +23,7 @@ export interface DrainHost {
 /** Brings connections to an end: at shutdown, when another generation has taken over, and when the admin asks for it. */
 export class DrainManager {
   /** See `WorkerInit.drainState`. */
-  readonly state = new SharedArrayBuffer(4);
+  readonly state = new SharedArrayBuffer(8);
   readonly #options: ProxyOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -131,6 +131,6 @@ export class DrainManager {
   }
 
   #publish(): void {
-    new Int32Array(this.state)[0] = this.#healthcheckFailed ? DRAIN_ALL : this.#share;
+    new Int32Array(this.state).set([this.#healthcheckFailed ? DRAIN_ALL : this.#share, this.#share]);
   }
 }
