@@ -28,7 +28,7 @@ export interface BootstrapOptions {
   readonly tls?: ControlTls;
   /** What a proxy that is no sidecar is to be; `any`: what the control plane makes of its node. */
   readonly view?: "edge" | "gateway" | "any";
-  /** Whether it reports loads to the control plane (LRS), which `weft proxy` does not do. */
+  /** Whether it reports loads to the control plane (LRS). */
   readonly loadReports?: boolean;
   /** Whether a sidecar's proxy is to know the instances of its own service, which zone-aware balancing needs. */
   readonly zoneAware?: boolean;

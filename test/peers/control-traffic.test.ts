@@ -133,40 +133,42 @@ for (const kind of ["envoy", "weft"] as const) {
   );
 }
 
-peerTest("Load reports of Envoy become numbers and a judgement", ["envoy"], async (t) => {
-  const { mesh, port } = await start(t, "envoy", { accessLog: "off", loadReports: true });
-  const reported = async () =>
-    metric(
-      mesh,
-      'weft_load_requests_total{service="users",version="v1",result="success",node_cluster="edge"}',
+for (const kind of ["envoy", "weft"] as const) {
+  peerTest(`Load reports of a proxy become numbers and a judgement (${kind})`, [kind], async (t) => {
+    const { mesh, port } = await start(t, kind, { accessLog: "off", loadReports: true });
+    const reported = async () =>
+      metric(
+        mesh,
+        'weft_load_requests_total{service="users",version="v1",result="success",node_cluster="edge"}',
+      );
+    // What was before it is asked for reports is not told.
+    await waitUntil("it reports", async () => {
+      await get(port, "/users");
+      return (await reported()) > 0;
+    });
+    let before = -1;
+    await waitUntil("all is reported", async () => {
+      const last = before;
+      before = await reported();
+      await new Promise((resolve) => setTimeout(resolve, 3 * LOAD_INTERVAL_MS));
+      return before === last;
+    });
+    for (let i = 0; i < 5; i++) assert.equal(await get(port, "/users"), "200 good");
+    await waitUntil("five more are reported", async () => (await reported()) === before + 5);
+    assert.equal(
+      await metric(mesh, 'weft_load_issued_total{service="users",version="v1",node_cluster="edge"}'),
+      before + 5,
     );
-  // Envoy forgets what was before it is asked for reports.
-  await waitUntil("it reports", async () => {
-    await get(port, "/users");
-    return (await reported()) > 0;
+    assert.equal(await metric(mesh, "weft_load_reporters"), 1);
+    assert.match(
+      await isRolledBack(mesh, port),
+      /^\d\d\.\d % of \d+ requests succeed(, 100\.0 % with the old version)?; 99 % are wanted$/,
+    );
+    assert.ok(
+      (await metric(
+        mesh,
+        'weft_load_requests_total{service="users",version="v2",result="error",node_cluster="edge"}',
+      )) > 0,
+    );
   });
-  let before = -1;
-  await waitUntil("all is reported", async () => {
-    const last = before;
-    before = await reported();
-    await new Promise((resolve) => setTimeout(resolve, 3 * LOAD_INTERVAL_MS));
-    return before === last;
-  });
-  for (let i = 0; i < 5; i++) assert.equal(await get(port, "/users"), "200 good");
-  await waitUntil("five more are reported", async () => (await reported()) === before + 5);
-  assert.equal(
-    await metric(mesh, 'weft_load_issued_total{service="users",version="v1",node_cluster="edge"}'),
-    before + 5,
-  );
-  assert.equal(await metric(mesh, "weft_load_reporters"), 1);
-  assert.match(
-    await isRolledBack(mesh, port),
-    /^\d\d\.\d % of \d+ requests succeed(, 100\.0 % with the old version)?; 99 % are wanted$/,
-  );
-  assert.ok(
-    (await metric(
-      mesh,
-      'weft_load_requests_total{service="users",version="v2",result="error",node_cluster="edge"}',
-    )) > 0,
-  );
-});
+}

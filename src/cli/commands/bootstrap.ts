@@ -40,7 +40,7 @@ export const bootstrapCommand: CliCommand = {
       .option("--app <address:port>", "sidecar: where the application listens")
       .option("--admin-port <port>", "admin port on 127.0.0.1", parsePort, 9901)
       .option("--zone-aware", "sidecar: let Envoy weigh its own zone (balance.locality: zone_aware)", false)
-      .option("--load-reports", "report loads to the control plane; only Envoy does", false)
+      .option("--load-reports", "report loads to the control plane", false)
       .option("--json", "JSON instead of YAML", false)
       .action((view: string, options: Options) => {
         const bootstrap = proxyBootstrap(bootstrapOptions(view, options));

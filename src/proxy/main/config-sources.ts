@@ -178,8 +178,8 @@ export function clustersOf(api: ApiConfigSource): string[] {
   return all;
 }
 
-/** The servers of a gRPC source. Streams of configuration have no end. */
-function serversOf(api: ApiConfigSource, calls: AsyncClient): GrpcClient[] {
+/** The servers of a gRPC source. Their streams have no end. */
+export function serversOf(api: ApiConfigSource, calls: AsyncClient): GrpcClient[] {
   return [
     ...api.grpcServices.map((service) => calls.grpc(service, 0)),
     ...api.clusterNames.map((cluster) => new GrpcClient(calls, { cluster })),

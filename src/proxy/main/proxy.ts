@@ -22,12 +22,13 @@ import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { HostResolver } from "../upstream/host-resolver.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
-import { ConfigSources } from "./config-sources.ts";
+import { ConfigSources, serversOf } from "./config-sources.ts";
 import { DrainManager } from "./drain-manager.ts";
 import { adminReports } from "./admin-view.ts";
 import { certificateReports } from "./certificate-reports.ts";
 import { ListenerManager } from "./listener-manager.ts";
 import { inlineRoutes } from "./listener-parts.ts";
+import { LoadReporter } from "./load-reporter.ts";
 import { localIp } from "./local-ip.ts";
 import { parseLogLevel } from "./log-format.ts";
 import { MainClusters } from "./main-clusters.ts";
@@ -80,6 +81,7 @@ export class Proxy {
   /** Whose counters are added to ours. */
   #predecessor: Successor | undefined;
   #closing = false;
+  #loadReporter: LoadReporter | undefined;
 
   /** Starts the workers. Throws an Error if the runtime's layers cannot be read. */
   constructor(setup: ProxySetup, parts: Parts) {
@@ -212,6 +214,7 @@ export class Proxy {
     this.#tell({ kind: "runtime", values: this.#runtime.merged() });
     await this.clusters.initialise(bootstrap.dynamicResources?.cdsConfig);
     if (this.#closing) return;
+    this.#reportLoads();
     this.#phase = "INITIALIZING";
     log.logger("main").info("all clusters initialized. initializing init manager");
     await this.listeners.initialise(bootstrap.dynamicResources?.ldsConfig);
@@ -264,6 +267,7 @@ export class Proxy {
     this.routes.close();
     this.secrets.close();
     this.#sources.close();
+    this.#loadReporter?.close();
     this.#own.close();
     await this.#pool.stop();
     this.#ports.close();
@@ -356,6 +360,25 @@ export class Proxy {
         this.#stats.counter("server.worker_crashes").inc();
         this.listeners.onWorkerGone();
       },
+    });
+  }
+
+  #reportLoads(): void {
+    const { bootstrap, log } = this.#setup;
+    const config = bootstrap.clusterManager?.loadStatsConfig;
+    if (config === undefined) return;
+    const [server] = serversOf(config, this.#own.calls);
+    if (server === undefined)
+      throw new Error("cluster_manager.load_stats_config: no grpc_services to report to");
+    const { clusters } = adminReports(this.clusters, this.listeners, this.routes, this.#hostStates);
+    this.#loadReporter = new LoadReporter({
+      server,
+      node: bootstrap.node!,
+      clusters,
+      stats: this.#stats,
+      clock: this.#clock,
+      log: log.logger("upstream"),
+      random: Math.random,
     });
   }
 
