@@ -21,7 +21,10 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     stdio: "inherit",
     env: { ...process.env, WEFT_LAUNCHED: "1" },
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  // Ctrl-C comes from a terminal to both of us. Passed on, it would be the second one, which ends without draining.
+  const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => void (signal === "SIGINT" && terminal ? undefined : child.kill(signal)));
   child.on("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
 } else {
   console.error(`Cannot start: weft needs Node 24 or newer, this is ${process.version}`);

@@ -17,6 +17,13 @@ export function parsePort(text: string): number {
   return port;
 }
 
+/** Checks an ADDRESS:PORT for commander. */
+export function parseAddress(text: string): string {
+  const port = Number(/^(?:[^:\s]+|\[[0-9a-fA-F:.]+\]):(\d+)$/.exec(text)?.[1] ?? NaN);
+  if (!(port <= 65_535)) throw new UsageError(`"${text}" is not an ADDRESS:PORT`);
+  return text;
+}
+
 /** Collects a repeatable option. */
 export function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];

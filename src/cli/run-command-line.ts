@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
+import { describeError } from "../base/describe-error.ts";
 import { ConfigError } from "../base/load-config.ts";
 import { UsageError } from "./command.ts";
 import { commands } from "./commands/index.ts";
@@ -11,6 +12,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number | 
     .description("A service mesh: proxy, control plane, registry and auth service")
     .version(version(), "-v, --version")
     .exitOverride()
+    .showHelpAfterError("(add --help for what there is)")
     .enablePositionalOptions()
     .configureHelp({ sortSubcommands: true });
   program
@@ -35,6 +37,6 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   const plain =
     error instanceof UsageError || error instanceof ConfigError || process.env["WEFT_DEBUG"] === undefined;
-  console.error(error instanceof Error ? (plain ? error.message : error.stack) : String(error));
+  console.error(error instanceof Error && !plain ? error.stack : describeError(error));
   return 1;
 }

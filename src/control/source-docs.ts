@@ -22,7 +22,7 @@ export function describeOptions(source: Described): OptionWords[] {
 }
 
 /** The options of a source as a Markdown table. */
-export function renderOptions(source: Described): string {
+function renderOptions(source: Described): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
   const rows = describeOptions(source).map(({ name, meaning, fallback }) => {
     const shown = fallback === "" || fallback === "required" ? fallback : `\`${fallback}\``;

@@ -2,7 +2,7 @@
 import { GRPC_STATUS } from "./status.ts";
 
 /** Largest message that is accepted by default, as in Envoy's xDS client: there is none there; ours is generous. */
-export const DEFAULT_MAX_MESSAGE = 256 * 1024 * 1024;
+const DEFAULT_MAX_MESSAGE = 256 * 1024 * 1024;
 
 /** Bytes before each message. */
 export const FRAME_PREFIX = 5;

@@ -1,9 +1,8 @@
 // How the fields of a head lie in an Int32Array. The scanner of HTTP/1.1 heads fills such a table and a HeaderMap takes it
 // over as it is: nothing is copied between them.
 
-/** Numbers per field: four offsets into the head's text, and a tag that holds id and state. */
+/** Numbers per field: four offsets into the head's text, the name's beginning first, and a tag that holds id and state. */
 export const FIELD_WIDTH = 5;
-export const NAME_START = 0;
 export const NAME_END = 1;
 export const VALUE_START = 2;
 export const VALUE_END = 3;

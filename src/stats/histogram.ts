@@ -27,7 +27,7 @@ export class Histogram {
 }
 
 /** Index of the bin that `value` falls into. */
-export function binOf(value: number): number {
+function binOf(value: number): number {
   if (!(value >= 1)) return 0;
   let scaled = value;
   let exponent = 0;

@@ -106,7 +106,7 @@ export function fileText(content: Json | string, entry: Case, environment: CaseE
 }
 
 /** Puts values of `b` over `a`: objects are merged, null removes, all else is replaced. */
-export function merge(a: Json, b: Json): Json {
+function merge(a: Json, b: Json): Json {
   const merged: Json = { ...a };
   for (const [key, value] of Object.entries(b)) {
     if (value === null) delete merged[key];

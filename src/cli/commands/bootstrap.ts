@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { proxyBootstrap, type BootstrapOptions } from "../proxy-bootstrap.ts";
-import { parsePort, UsageError, type CliCommand } from "../command.ts";
+import { parseAddress, parsePort, UsageError, type CliCommand } from "../command.ts";
 
 interface Options {
   control: string;
@@ -28,6 +28,7 @@ export const bootstrapCommand: CliCommand = {
       .option(
         "--control <address:port,…>",
         "the control plane's xDS port; of several, proxies use any, and another when it fails",
+        (text: string) => text.split(",").map(parseAddress).join(","),
         "127.0.0.1:18000",
       )
       .requiredOption("--node-id <id>", "name of this proxy")
@@ -35,9 +36,9 @@ export const bootstrapCommand: CliCommand = {
       .option("--zone <zone>", "availability zone", "")
       .option("--region <region>", "region", "")
       .option("--service <name>", "sidecar: the service beside it")
-      .option("--inbound <address:port>", "sidecar: where others reach the service")
-      .option("--outbound <address:port>", "sidecar: where the application reaches others")
-      .option("--app <address:port>", "sidecar: where the application listens")
+      .option("--inbound <address:port>", "sidecar: where others reach the service", parseAddress)
+      .option("--outbound <address:port>", "sidecar: where the application reaches others", parseAddress)
+      .option("--app <address:port>", "sidecar: where the application listens", parseAddress)
       .option("--admin-port <port>", "admin port on 127.0.0.1", parsePort, 9901)
       .option("--zone-aware", "sidecar: let Envoy weigh its own zone (balance.locality: zone_aware)", false)
       .option("--load-reports", "report loads to the control plane", false)

@@ -11,6 +11,7 @@ export const restartCommand: CliCommand = {
       )
       .option("--base-id <number>", "base id of the proxy", "0")
       .action(async ({ baseId }: { baseId: string }) => {
+        if (!/^\d+$/.test(baseId)) throw new UsageError(`Cannot use --base-id: "${baseId}" is not a number`);
         const { controlPath } = await import("../../proxy/hot-restart/control-server.ts");
         const answer = await ask(controlPath(Number(baseId)), baseId);
         if (answer.error !== undefined) throw new UsageError(answer.error);

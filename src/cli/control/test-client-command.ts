@@ -80,7 +80,8 @@ async function run(options: TestClientOptions): Promise<void> {
     },
   });
   channel.close();
-  if (outcome.code !== 0) throw new Error(`The stream ended with status ${outcome.code}: ${outcome.message}`);
+  if (outcome.code !== 0)
+    throw new Error(`The stream to ${options.xds} ended with status ${outcome.code}: ${outcome.message}`);
 }
 
 function addressOf(text: string): [host: string, port: number] {

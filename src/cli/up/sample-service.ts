@@ -1,6 +1,7 @@
 // A service of the demo: `node sample-service.ts users|orders|web`. Listens on PORT; knows nothing of the mesh but that
 // WEFT_SIDECAR is where calls to other services go, with the service's name as Host.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { http } from "../../base/node-http.ts";
 
 /** What a service passes on, so that a request can be followed from hop to hop. */
@@ -19,7 +20,7 @@ const server = http.createServer((incoming, response) => {
 });
 
 server.listen(Number(process.env["PORT"] ?? 0), "127.0.0.1", () =>
-  console.log(`listening on ${JSON.stringify(server.address())}`),
+  console.log(`listening on 127.0.0.1:${(server.address() as AddressInfo).port}`),
 );
 process.on("SIGTERM", () => server.close(() => process.exit(0)));
 

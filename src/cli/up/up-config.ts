@@ -72,4 +72,3 @@ export const upConfigSchema = z
   });
 
 export type UpConfig = z.infer<typeof upConfigSchema>;
-export type ServiceConfig = UpConfig["services"][string];

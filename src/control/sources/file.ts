@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { describeError } from "../../base/describe-error.ts";
 import { directoryChanges } from "../directory-changes.ts";
 import type { Reading, ServiceReading } from "../model.ts";
 import { defineSource } from "../source.ts";
@@ -53,6 +54,6 @@ async function readFiles(directory: string, named: readonly string[] | undefined
     }
     return { kind: "ok", services };
   } catch (error) {
-    return { kind: "error", error: error instanceof Error ? error.message : String(error) };
+    return { kind: "error", error: describeError(error) };
   }
 }

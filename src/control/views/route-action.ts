@@ -52,7 +52,7 @@ export function routeAction(
 }
 
 /** What happens when a request to a service fails before it had an answer: another endpoint is tried. */
-export function retryPolicy(policy: MeshPolicy, settings: Pick<EffectiveSettings, "retries">): JsonFields {
+function retryPolicy(policy: MeshPolicy, settings: Pick<EffectiveSettings, "retries">): JsonFields {
   const { on, attempts, ...more } = refine<NonNullable<EffectiveSettings["retries"]>>(
     policy.retries,
     settings.retries ?? {},

@@ -65,7 +65,7 @@ const http10: (string | undefined)[] = [];
 const http11: (string | undefined)[] = [];
 
 /** Reason phrase of a status; "Unknown" for those without one, as Envoy writes. */
-export function reasonPhrase(status: number): string {
+function reasonPhrase(status: number): string {
   return PHRASES[status] ?? "Unknown";
 }
 

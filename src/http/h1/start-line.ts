@@ -7,7 +7,7 @@ import { INCOMPLETE } from "./field-scanner.ts";
 /** The version is 1.1. */
 export const HTTP_1_1 = 11;
 /** The version is 1.0. */
-export const HTTP_1_0 = 10;
+const HTTP_1_0 = 10;
 /** Any other version of the form HTTP/digit.digit, and a request line without one. */
 export const HTTP_OTHER = 9;
 

@@ -7,11 +7,11 @@ import type { H2Options } from "./options.ts";
 export const EMPTY_FRAMES = "http2.inbound_empty_frames_flood";
 export const PRIORITY_FRAMES = "codec_error:Too_many_PRIORITY_frames";
 export const WINDOW_UPDATE_FRAMES = "codec_error:Too_many_WINDOW_UPDATE_frames";
-export const CONTROL_FRAMES = "http2.inbound_control_frames_flood";
+const CONTROL_FRAMES = "http2.inbound_control_frames_flood";
 export const OUTBOUND_FRAMES = "http2.outbound_frames_flood";
 export const OUTBOUND_CONTROL_FRAMES = "http2.outbound_control_frames_flood";
 export const CONTINUATION_FRAMES = "http2.continuation_flood";
-export const PREMATURE_RESETS = "http2.too_many_premature_resets";
+const PREMATURE_RESETS = "http2.too_many_premature_resets";
 
 /** SETTINGS, PING and unknown frames beyond one per stream that may come within CONTROL_PERIOD. */
 const CONTROL_LIMIT = 10_000;

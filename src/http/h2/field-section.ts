@@ -30,7 +30,7 @@ export const MALFORMED: SectionFault = 1;
 export const UNWANTED: SectionFault = 2;
 
 export const VIOLATION = "http2.violation.of.messaging.rule";
-export const INVALID_FIELD = "http2.invalid.header.field";
+const INVALID_FIELD = "http2.invalid.header.field";
 export const TOO_LARGE = "http2.header_list_size_too_large";
 export const TOO_MANY = "http2.too_many_headers";
 export const UNDERSCORE = "http2.unexpected_underscore";

@@ -20,7 +20,3 @@ export const CLOSED: StreamState = 3;
 export function isLocalClosed(state: StreamState): boolean {
   return (state & LOCAL_CLOSED) !== 0;
 }
-
-export function isRemoteClosed(state: StreamState): boolean {
-  return (state & REMOTE_CLOSED) !== 0;
-}

@@ -49,7 +49,7 @@ export function collectDumps(host: AdminHost, withEndpoints: boolean): readonly 
 }
 
 /** A message as JSON, sensitive fields redacted. */
-export function redactedJson<N extends MessageName>(type: N, message: MessageOf<N>): Record<string, unknown> {
+function redactedJson<N extends MessageName>(type: N, message: MessageOf<N>): Record<string, unknown> {
   const copy = clone(schema(type), message as never) as MessageOf<N>;
   redact(copy as never);
   return toJson(type, copy) as Record<string, unknown>;

@@ -71,7 +71,7 @@ export function parseFormat(text: string, operators: readonly OperatorDef[]): Fo
 }
 
 /** The operator of that name, with its argument. */
-export function createOperator(
+function createOperator(
   name: string,
   argument: string | undefined,
   operators: readonly OperatorDef[],

@@ -40,7 +40,7 @@ const REASONS: Readonly<Record<ResetReason, Reason>> = {
 };
 
 /** The words of a reset reason in Envoy's local replies. */
-export function resetReasonText(reason: ResetReason): string {
+function resetReasonText(reason: ResetReason): string {
   return REASONS[reason].text;
 }
 

@@ -27,7 +27,7 @@ export function rewriteRequest(
 }
 
 /** Puts another authority in place of the request's. */
-export function rewriteHost(
+function rewriteHost(
   headers: HeaderMap,
   host: string,
   keepOriginal: boolean,

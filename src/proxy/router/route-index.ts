@@ -115,7 +115,7 @@ function holds(route: CompiledRoute, headers: HeaderMap, random: number): boolea
 }
 
 /** Characters with which every text that matches the pattern begins. */
-export function literalPrefix(pattern: string): string {
+function literalPrefix(pattern: string): string {
   if (pattern.includes("|")) return "";
   const match = /^\^?([A-Za-z0-9/_~%!@&=:;,"'<>#` -]*)/.exec(pattern)!;
   const literal = match[1]!;

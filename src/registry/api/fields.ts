@@ -66,7 +66,7 @@ export function parseInteger(name: string, text: string, min: number, max: numbe
 }
 
 /** What a field may be, in words. */
-export function describeAllowed(field: Field): string {
+function describeAllowed(field: Field): string {
   switch (field.type) {
     case "text":
       return `text of at most ${field.max} printable characters`;

@@ -4,7 +4,7 @@ import type { InstanceId } from "../model.ts";
 import { Refusal } from "../refusal.ts";
 
 /** A service's name: it becomes a host name and the name of a cluster. */
-export const serviceNameRule =
+const serviceNameRule =
   'letters, digits, ".", "_" and "-", at most 128 in all, the first a letter or a digit';
 const serviceName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const maxPort = 65535;

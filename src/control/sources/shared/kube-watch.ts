@@ -1,11 +1,6 @@
 import { z } from "zod";
 import { HttpError, type HttpClient } from "../../../base/http-client.ts";
 
-/** Something in a cluster, as far as every kind of object is alike. */
-export interface KubeObject {
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion: string };
-}
-
 /** What a list and the watch after it say. */
 export interface KubeHandler {
   /** Everything there is. */

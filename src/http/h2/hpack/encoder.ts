@@ -267,7 +267,7 @@ function staticStatus(status: number): number {
 }
 
 /** Writes an integer (section 5.1) whose prefix has the bits of `mask`; returns the offset behind it. */
-export function writeInteger(buffer: Buffer, at: number, value: number, mask: number, first: number): number {
+function writeInteger(buffer: Buffer, at: number, value: number, mask: number, first: number): number {
   if (value < mask) {
     buffer[at] = first | value;
     return at + 1;
