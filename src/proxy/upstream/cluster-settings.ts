@@ -29,6 +29,8 @@ export interface ConnectionSettings {
   /** 0 = no limit. */
   readonly maxRequestsPerConnection: number;
   readonly keepalive: KeepaliveSettings | undefined;
+  /** Bytes that may wait to be written before senders are paused. */
+  readonly bufferLimit: number;
   readonly http1: H1ClientOptions;
   readonly http2: H2ClientOptions;
   readonly protocol: UpstreamProtocols["choice"];
@@ -44,7 +46,6 @@ export interface KeepaliveSettings {
 /** A cluster's configuration, as this thread uses it. */
 export interface ClusterSettings {
   readonly observabilityName: string;
-  readonly bufferLimit: number;
   readonly maxStreamDuration: number | undefined;
   readonly limits: readonly [BreakerLimits, BreakerLimits];
   readonly connection: ConnectionSettings;
@@ -68,7 +69,6 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
   const { choice, common, http1, http2 } = upstreamProtocols(cluster);
   return {
     observabilityName: cluster.altStatName === "" ? cluster.name : cluster.altStatName,
-    bufferLimit: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
     maxStreamDuration: durationMs(common?.maxStreamDuration, undefined),
     limits: [breakerLimits(cluster, 0), breakerLimits(cluster, 1)],
     connection: {
@@ -77,6 +77,7 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
       maxConnectionDuration: durationMs(common?.maxConnectionDuration, 0),
       maxRequestsPerConnection: common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
       keepalive: keepalive(cluster),
+      bufferLimit: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
       http1: http1Options(common, http1),
       http2: http2Options(common, http2),
       protocol: choice,
@@ -137,6 +138,7 @@ function signature(cluster: ClusterMessage): string {
   const part = create("envoy.config.cluster.v3.Cluster", {
     connectTimeout: cluster.connectTimeout,
     maxRequestsPerConnection: cluster.maxRequestsPerConnection,
+    perConnectionBufferLimitBytes: cluster.perConnectionBufferLimitBytes,
     commonHttpProtocolOptions: cluster.commonHttpProtocolOptions,
     httpProtocolOptions: cluster.httpProtocolOptions,
     http2ProtocolOptions: cluster.http2ProtocolOptions,

@@ -103,7 +103,7 @@ export class WorkerCluster implements Cluster {
   }
 
   get bufferLimit(): number {
-    return this.#settings.bufferLimit;
+    return this.#settings.connection.bufferLimit;
   }
 
   get maxStreamDuration(): number | undefined {
@@ -160,11 +160,10 @@ export class WorkerCluster implements Cluster {
   connect(host: Host, callbacks: ConnectCallbacks, client?: ConnectionInfo): PoolRequest {
     const upstream = host as UpstreamHost;
     if (this.#perClient) upstream.connector = undefined;
-    const { connection: settings, bufferLimit } = this.#settings;
+    const { connection: settings } = this.#settings;
     const options = {
       host: upstream,
       settings,
-      bufferLimit,
       context: this.#poolContext,
       connector: (upstream.connector ??= this.#connector(upstream, "", undefined, client)),
     };

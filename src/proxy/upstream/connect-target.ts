@@ -1,11 +1,13 @@
 import type { NetConnectOpts } from "node:net";
 import type { UpstreamHost } from "./host.ts";
 
-/** Where connections to a host go. */
-export function connectTarget({ address, ip, port }: UpstreamHost): NetConnectOpts {
-  if (ip !== "") return { host: ip, port };
+/** Where connections to a host go, and how many bytes may wait on them. */
+export function connectTarget({ address, ip, port }: UpstreamHost, bufferLimit: number): NetConnectOpts {
+  // Undocumented in node:net, but passed on to the stream that the socket is.
+  const stream = { highWaterMark: bufferLimit };
+  if (ip !== "") return { host: ip, port, ...stream };
   // "@name" is a socket in Linux's abstract namespace.
-  return { path: address.startsWith("@") ? `\0${address.slice(1)}` : address };
+  return { path: address.startsWith("@") ? `\0${address.slice(1)}` : address, ...stream };
 }
 
 /** "ip:port" of a socket's own end; "" if it has none. */

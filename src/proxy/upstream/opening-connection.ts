@@ -18,10 +18,11 @@ export class OpeningConnection implements ConnectionHandler, TimerOwner {
     const { host, context, settings, connector, protocol } = pool;
     const { stats } = context;
     this.#start = context.clock.now();
+    const target = connectTarget(host, settings.bufferLimit);
     this.#connection =
       connector === undefined
-        ? Connection.connect(connectTarget(host), context.net, this)
-        : connector.connect(connectTarget(host), context.net, this);
+        ? Connection.connect(target, context.net, this)
+        : connector.connect(target, context.net, this);
     stats.cxTotal.inc();
     if (protocol === "http1") stats.cxHttp1Total.inc();
     else if (protocol === "http2") stats.cxHttp2Total.inc();

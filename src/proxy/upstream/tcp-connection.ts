@@ -21,8 +21,6 @@ export interface TcpConnectionOptions {
   readonly context: PoolContext;
   /** Undefined = plaintext. */
   readonly connector: ClientConnector | undefined;
-  /** Bytes that may wait to be written. */
-  readonly bufferLimit: number;
 }
 
 /**
@@ -68,7 +66,7 @@ export class TcpConnection implements ConnectionHandler, PoolRequest, TimerOwner
     this.#context = context;
     this.#callbacks = callbacks;
     this.#start = clock.now();
-    const target = { ...connectTarget(host), highWaterMark: options.bufferLimit };
+    const target = connectTarget(host, settings.bufferLimit);
     this.connection =
       connector === undefined ? Connection.connect(target, net, this) : connector.connect(target, net, this);
     stats.rqPendingTotal.inc();
