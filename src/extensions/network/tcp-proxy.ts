@@ -14,6 +14,7 @@ export const tcpProxy: NetworkFilterDef<
       "stat_prefix",
       "cluster",
       "weighted_clusters",
+      "hash_policy",
       "idle_timeout",
       "access_log",
       "max_connect_attempts",
@@ -33,6 +34,8 @@ export const tcpProxy: NetworkFilterDef<
     ],
     "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions": "all",
     "envoy.config.core.v3.BackoffStrategy": "all",
+    "envoy.type.v3.HashPolicy": ["source_ip"],
+    "envoy.type.v3.HashPolicy.SourceIp": "all",
     "envoy.type.v3.Percent": "all",
   },
   create(config, context) {

@@ -2,6 +2,7 @@ import { durationMs } from "../../proto/duration.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { RoutingPriority } from "../api.ts";
 import { connectTermination, type ConnectTermination } from "./connect-termination.ts";
+import { compileHashPolicy, type HashPolicy } from "./hash-policy.ts";
 import { compileHostRewrite, type HostRewrite } from "./host-rewrite.ts";
 import { MaxGrpcTimeout } from "./max-grpc-timeout.ts";
 import { MaxStreamDuration } from "./max-stream-duration.ts";
@@ -36,6 +37,7 @@ export interface ForwardAction {
   readonly upgrades: ReadonlyMap<string, boolean> | undefined;
   /** CONNECT ends here: what follows goes to the cluster as bare TCP. Undefined = CONNECT is forwarded. */
   readonly connect: ConnectTermination | undefined;
+  readonly hashPolicy: HashPolicy | undefined;
   readonly retryPolicy: RetryPolicy;
   readonly priority: RoutingPriority;
   readonly attemptCountInRequest: boolean;
@@ -73,6 +75,7 @@ export function compileForwardAction(
     maxStreamDuration: config.maxStreamDuration && new MaxStreamDuration(config.maxStreamDuration),
     upgrades: compileUpgrades(config.upgradeConfigs),
     connect: connectTermination(config.upgradeConfigs),
+    hashPolicy: compileHashPolicy(config.hashPolicy),
     retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
     priority: config.priority === 1 ? 1 : 0,
     attemptCountInRequest: virtualHost.includeRequestAttemptCount,

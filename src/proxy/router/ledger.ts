@@ -4,6 +4,7 @@ import { substitutionFormatLedger } from "../formatter/substitution-format.ts";
 import { headerMatcherLedger } from "../matcher/header-matcher.ts";
 import { queryParameterMatcherLedger } from "../matcher/query-parameter-matcher.ts";
 import { runtimeFractionLedger } from "../matcher/runtime-fraction.ts";
+import { hashPolicyLedger } from "./hash-policy.ts";
 import { headerMutationsLedger } from "./header-mutations.ts";
 import { pathRewriteLedger } from "./path-rewrite.ts";
 import { retryPolicyLedger } from "./retry-policy.ts";
@@ -20,6 +21,7 @@ export const routerLedger: Ledger = {
   ...retryPolicyLedger,
   ...routerFilterLedger,
   ...proxyProtocolConfigLedger,
+  ...hashPolicyLedger,
   "envoy.config.route.v3.RouteConfiguration": [
     "name",
     "virtual_hosts",
@@ -100,6 +102,7 @@ export const routerLedger: Ledger = {
     "max_grpc_timeout",
     "grpc_timeout_offset",
     "upgrade_configs",
+    "hash_policy",
   ],
   "envoy.config.route.v3.RouteAction.UpgradeConfig": ["upgrade_type", "enabled", "connect_config"],
   "envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig": "all",

@@ -126,6 +126,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     if (refusal !== undefined) return this.#answer(refusal);
     this.#awaitsTunnel = asksForTunnel(headers);
     const { info } = this.#stream;
+    this.hash = action.hashPolicy?.(headers, info);
     this.#timeoutStatus = prepareRequest(headers, info, route, action, this.#timeouts, this.#config);
     this.#attempts = 1;
     this.#retry.begin(action.retryPolicy, this.#handles, action.priority, headers);

@@ -78,7 +78,6 @@ describe("checkCluster()", () => {
       { lb_policy: "CLUSTER_PROVIDED" },
       /cluster manager: cluster provided LB specified but cluster 'c' did not provide one\. Check cluster documentation\./,
     ],
-    ["MAGLEV", { lb_policy: "MAGLEV" }, /registered load balancer factory.*maglev/],
     [
       "no policy",
       { lb_policy: "LOAD_BALANCING_POLICY_CONFIG" },
@@ -154,14 +153,14 @@ describe("upstreamLedger", () => {
       unsupported({
         health_checks: [{}],
         outlier_detection: {},
-        lb_policy: "MAGLEV",
+        lb_subset_config: {},
         upstream_bind_config: {},
         round_robin_lb_config: { slow_start_config: {} },
         preconnect_policy: {},
       }).sort(),
       [
         "health_checks",
-        "lb_policy",
+        "lb_subset_config",
         "outlier_detection",
         "preconnect_policy",
         "round_robin_lb_config.slow_start_config",

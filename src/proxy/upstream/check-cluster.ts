@@ -39,6 +39,11 @@ function checkEndpoints(cluster: ClusterMessage): void {
     throw new Error("cannot create an EDS cluster without an EDS config");
   if (type !== "EDS" && cluster.edsClusterConfig !== undefined)
     throw new Error("eds_cluster_config set in a non-EDS cluster");
+  const hashing = cluster.commonLbConfig?.consistentHashingLbConfig;
+  if (hashing?.useHostnameForHashing === true && type !== "STRICT_DNS")
+    throw new Error(
+      `Cannot use hostname for consistent hashing loadbalancing for cluster of type: 'envoy.cluster.${type.toLowerCase()}'`,
+    );
   if (loadAssignment !== undefined) checkAssignment(loadAssignment);
   if (type === "LOGICAL_DNS") {
     const localities = loadAssignment?.endpoints ?? [];

@@ -23,16 +23,18 @@ const PROVIDED: LbChoice = {
 
 /** Values of Cluster.lb_policy (envoy/config/cluster/v3/cluster.proto). */
 const LEAST_REQUEST = 1;
+const RING_HASH = 2;
 const RANDOM = 3;
+const MAGLEV = 5;
 const CLUSTER_PROVIDED = 6;
 const LOAD_BALANCING_POLICY_CONFIG = 7;
 
 const OLD_NAMES: Readonly<Record<number, string>> = {
   0: "envoy.load_balancing_policies.round_robin",
   [LEAST_REQUEST]: "envoy.load_balancing_policies.least_request",
-  2: "envoy.load_balancing_policies.ring_hash",
+  [RING_HASH]: "envoy.load_balancing_policies.ring_hash",
   [RANDOM]: "envoy.load_balancing_policies.random",
-  5: "envoy.load_balancing_policies.maglev",
+  [MAGLEV]: "envoy.load_balancing_policies.maglev",
 };
 
 /** Chooses the policy among those of the manifest. Throws with Envoy's text if there is none. */
@@ -56,6 +58,10 @@ function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbC
   const config = create(policy.config as MessageName) as {
     choiceCount?: number;
     activeRequestBias?: unknown;
+    minimumRingSize?: bigint;
+    maximumRingSize?: bigint;
+    tableSize?: bigint;
+    consistentHashingLbConfig?: unknown;
   };
   if (cluster.lbConfig.case === "leastRequestLbConfig" && cluster.lbPolicy === LEAST_REQUEST) {
     const old = cluster.lbConfig.value;
@@ -63,6 +69,20 @@ function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbC
     if (old.activeRequestBias !== undefined) config.activeRequestBias = old.activeRequestBias;
   }
   const locality = cluster.commonLbConfig?.localityConfigSpecifier;
+  if (cluster.lbPolicy === RING_HASH || cluster.lbPolicy === MAGLEV) {
+    if (locality?.case === "localityWeightedLbConfig")
+      throw new Error(
+        `cluster '${cluster.name}': common_lb_config.locality_weighted_lb_config is not supported for RING_HASH and MAGLEV`,
+      );
+    const { case: kind, value } = cluster.lbConfig;
+    if (kind === "ringHashLbConfig" && cluster.lbPolicy === RING_HASH) {
+      if (value.minimumRingSize !== undefined) config.minimumRingSize = value.minimumRingSize;
+      if (value.maximumRingSize !== undefined) config.maximumRingSize = value.maximumRingSize;
+    } else if (kind === "maglevLbConfig" && cluster.lbPolicy === MAGLEV && value.tableSize !== undefined)
+      config.tableSize = value.tableSize;
+    const hashing = cluster.commonLbConfig?.consistentHashingLbConfig;
+    if (hashing !== undefined) config.consistentHashingLbConfig = hashing;
+  }
   return {
     localityWeighted: locality?.case === "localityWeightedLbConfig",
     failTrafficOnPanic: locality?.case === "zoneAwareLbConfig" && locality.value.failTrafficOnPanic,

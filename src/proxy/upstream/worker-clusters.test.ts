@@ -269,9 +269,9 @@ describe("Cluster.pick()", () => {
     const typedConfig = packNew("envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest", {
       choiceCount: 50,
     });
-    const unknown = packNew("envoy.extensions.load_balancing_policies.maglev.v3.Maglev");
+    const unknown = packNew("envoy.extensions.load_balancing_policies.subset.v3.Subset");
     const policies = [
-      { typedExtensionConfig: { name: "maglev", typedConfig: unknown } },
+      { typedExtensionConfig: { name: "subset", typedConfig: unknown } },
       { typedExtensionConfig: { name: "mine", typedConfig } },
     ];
     test.cluster("c", { loadBalancingPolicy: { policies } });

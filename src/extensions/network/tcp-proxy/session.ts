@@ -30,7 +30,7 @@ const LONG_READ = 16_384;
 export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickContext, TimerOwner {
   // What balancers see.
   readonly headers = undefined;
-  readonly hash = undefined;
+  readonly hash: bigint | undefined;
   readonly tried = NO_HOSTS;
   readonly maxReselections = 0;
 
@@ -59,6 +59,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     this.#downstream = downstream;
     this.#client = downstream.connection;
     this.#record = downstream.record;
+    this.hash = settings.hash?.(downstream.info);
     settings.stats.cxTotal.inc();
   }
 

@@ -1,3 +1,4 @@
+import { xxHash64 } from "../../../base/xxhash64.ts";
 import { durationMs } from "../../../proto/duration.ts";
 import type { Messages } from "../../../proto/messages.d.ts";
 import type { AccessLogs, ConnectionInfo, NetworkFilterContext } from "../../../proxy/api.ts";
@@ -15,6 +16,8 @@ export interface TcpProxySettings {
   readonly accessLogs: AccessLogs;
   /** Name of the cluster of a new connection. */
   chooseCluster(info: ConnectionInfo): string;
+  /** Hash of a connection, for balancers that choose by it; undefined = none is configured. */
+  readonly hash: ((info: ConnectionInfo) => bigint) | undefined;
   readonly idleTimeout: number;
   readonly maxConnectAttempts: number;
   /** Bounds of the random times between attempts; undefined = at once. */
@@ -49,6 +52,7 @@ export function tcpProxySettings(config: Config, context: NetworkFilterContext):
     stats: new TcpProxyStats(context.stats.scope(`tcp.${config.statPrefix}.`)),
     accessLogs: context.accessLogs(config.accessLog),
     chooseCluster: clusterChoice(config, context),
+    hash: hashOf(config),
     idleTimeout: durationMs(config.idleTimeout, HOUR),
     maxConnectAttempts: config.maxConnectAttempts ?? 1,
     backoff:
@@ -63,6 +67,11 @@ export function tcpProxySettings(config: Config, context: NetworkFilterContext):
     logOnStart: log?.flushAccessLogOnStart ?? false,
     logOnConnected: log?.flushAccessLogOnConnected ?? config.flushAccessLogOnConnected,
   };
+}
+
+function hashOf({ hashPolicy }: Config): TcpProxySettings["hash"] {
+  if (hashPolicy[0]?.policySpecifier.case !== "sourceIp") return undefined;
+  return ({ remoteIp }) => xxHash64(Buffer.from(remoteIp));
 }
 
 function clusterChoice(config: Config, context: NetworkFilterContext): (info: ConnectionInfo) => string {
