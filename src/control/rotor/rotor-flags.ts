@@ -87,7 +87,7 @@ export const globalFlags: readonly RotorFlag[] = [
   works(
     "xds.grpc-log-top",
     "0",
-    "`access_log: control`, and so many lines of `weft control errors` in the log; the bootstrap's xDS cluster must be `tbn-xds`",
+    "`access_log: control`, and so many lines of `weft control errors` in the log; the bootstrap must call the cluster of xDS `tbn-xds`",
   ),
   works("xds.grpc-log-interval", "5m", "time between two such logs, each of the last two of these times"),
   works(
