@@ -68,11 +68,12 @@ export class ExtAuthzFilter implements HttpFilter, VerdictHandler {
   onRequestData(chunk: Buffer, end: boolean): FilterVerdict {
     if (this.#phase === "done" || this.#phase === "idle") return "continue";
     if (this.#phase === "asking") return "watermark";
-    const settings = this.#body!;
+    const { allowPartialMessage, maxRequestBytes } = this.#body!;
     const kept = this.#stream.bufferedRequestBody();
     const size = kept.length + chunk.length;
-    const full = size >= settings.maxRequestBytes;
-    if (full && !settings.allowPartialMessage && size > settings.maxRequestBytes) {
+    // A body of exactly this size may still go on: only a check of the beginning need not wait.
+    const partial = allowPartialMessage && size >= maxRequestBytes;
+    if (!partial && size > maxRequestBytes) {
       this.#phase = "done";
       this.#stream.sendLocalReply({
         status: 413,
@@ -82,10 +83,9 @@ export class ExtAuthzFilter implements HttpFilter, VerdictHandler {
       });
       return "stop";
     }
-    if (!end && !full) return "stop";
+    if (!end && !partial) return "stop";
     const whole = kept.length === 0 ? Buffer.from(chunk) : Buffer.concat([kept, chunk]);
-    const partial = full && settings.allowPartialMessage;
-    return this.#ask(this.#stream.requestHeaders, whole.subarray(0, settings.maxRequestBytes), partial);
+    return this.#ask(this.#stream.requestHeaders, whole.subarray(0, maxRequestBytes), partial);
   }
 
   onRequestTrailers(): FilterVerdict {
