@@ -28,7 +28,11 @@ export const bootstrapCommand: CliCommand = {
       .option(
         "--control <address:port,…>",
         "the control plane's xDS port; of several, proxies use any, and another when it fails",
-        (text: string) => text.split(",").map(parseAddress).join(","),
+        (text: string) =>
+          text
+            .split(",")
+            .map((each) => parseAddress(each.trim()))
+            .join(","),
         "127.0.0.1:18000",
       )
       .requiredOption("--node-id <id>", "name of this proxy")
