@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
+import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeCertificate } from "../../src/testing/certs.ts";
 import { listener, routesTo, staticCluster } from "../../src/testing/proxy-config.ts";
 import { startProxy } from "../../src/testing/start-proxy.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
@@ -22,29 +24,33 @@ const SLACK = 60 * 1024 * 1024;
 
 type Protocol = "h1" | "h2";
 const WINDOWS = { initial_stream_window_size: 65_536, initial_connection_window_size: 65_536 };
+const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 const OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-for (const downstream of ["h1", "h2"] as const) {
-  for (const upstream of ["h1", "h2"] as const) {
-    test(`${downstream} to ${upstream}: a client that stops reading`, async (t) => {
-      const bench = await start(t, downstream, upstream);
-      const bodies = await Promise.all(
-        Array.from({ length: CONNECTIONS }, () => bench.client.download(bench.port)),
-      );
-      await bench.assertStalled(() => bench.server.sent);
-      const sizes = await Promise.all(bodies.map((body) => sizeOf(body)));
-      assert.deepEqual(new Set(sizes), new Set([BODY]));
-    });
+const CASES = [
+  ["h1", "h1", ""], ["h1", "h2", ""], ["h2", "h1", ""], ["h2", "h2", ""], ["h1", "h1", " over TLS"], ["h2", "h2", " over TLS"],
+] as const; // prettier-ignore
 
-    test(`${downstream} to ${upstream}: an upstream that stops reading`, async (t) => {
-      const bench = await start(t, downstream, upstream);
-      const answers = Array.from({ length: CONNECTIONS }, () => bench.client.upload(bench.port));
-      await waitUntil("all requests", () => bench.server.held.length === CONNECTIONS, 20_000);
-      await bench.assertStalled(() => bench.client.sent);
-      for (const goOn of bench.server.held) goOn();
-      assert.deepEqual(new Set(await Promise.all(answers)), new Set([String(BODY)]));
-    });
-  }
+for (const [downstream, upstream, security] of CASES) {
+  const title = `${downstream}${security} to ${upstream}`;
+  test(`${title}: a client that stops reading`, async (t) => {
+    const bench = await start(t, downstream, upstream, security !== "");
+    const bodies = await Promise.all(
+      Array.from({ length: CONNECTIONS }, () => bench.client.download(bench.port)),
+    );
+    await bench.assertStalled(() => bench.server.sent);
+    const sizes = await Promise.all(bodies.map((body) => sizeOf(body)));
+    assert.deepEqual(new Set(sizes), new Set([BODY]));
+  });
+
+  test(`${title}: an upstream that stops reading`, async (t) => {
+    const bench = await start(t, downstream, upstream, security !== "");
+    const answers = Array.from({ length: CONNECTIONS }, () => bench.client.upload(bench.port));
+    await waitUntil("all requests", () => bench.server.held.length === CONNECTIONS, 20_000);
+    await bench.assertStalled(() => bench.client.sent);
+    for (const goOn of bench.server.held) goOn();
+    assert.deepEqual(new Set(await Promise.all(answers)), new Set([String(BODY)]));
+  });
 }
 
 interface Bench {
@@ -55,7 +61,12 @@ interface Bench {
   assertStalled(sent: () => number): Promise<void>;
 }
 
-async function start(t: TestContext, downstream: Protocol, upstream: Protocol): Promise<Bench> {
+async function start(
+  t: TestContext,
+  downstream: Protocol,
+  upstream: Protocol,
+  secure: boolean,
+): Promise<Bench> {
   const server = await startServer(t, upstream);
   const http2_protocol_options = WINDOWS;
   const cluster = {
@@ -72,12 +83,12 @@ async function start(t: TestContext, downstream: Protocol, upstream: Protocol): 
   const proxy = await startProxy("weft", {
     admin: { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } },
     static_resources: {
-      listeners: [listener("l", { route_config: routesTo("up"), http2_protocol_options })],
+      listeners: [secured(listener("l", { route_config: routesTo("up"), http2_protocol_options }), secure)],
       clusters: [cluster],
     },
   });
   t.after(() => proxy.stop());
-  const client = downstream === "h1" ? new Http1Client() : new Http2Client();
+  const client = downstream === "h1" ? new Http1Client(secure) : new Http2Client(secure);
   t.after(() => client.close());
   const port = proxy.ports.get("l")!;
   const before = residentBytes(proxy.process.pid);
@@ -108,6 +119,19 @@ async function start(t: TestContext, downstream: Protocol, upstream: Protocol): 
   };
 }
 
+/** The listener with TLS, if it is to have any. */
+function secured(plain: object, secure: boolean): object {
+  if (!secure) return plain;
+  const { cert, key } = makeCertificate({ name: "stalled", names: ["IP:127.0.0.1"] });
+  const tls_certificates = [
+    { certificate_chain: { inline_string: cert }, private_key: { inline_string: key } },
+  ];
+  const common_tls_context = { tls_certificates, alpn_protocols: ["h2", "http/1.1"] };
+  const transport_socket = { name: "tls", typed_config: { "@type": TLS, common_tls_context } };
+  const { filter_chains: chains } = plain as { filter_chains: object[] };
+  return { ...plain, filter_chains: chains.map((chain) => ({ ...chain, transport_socket })) };
+}
+
 interface Client {
   /** Bytes of bodies that were taken from us. */
   readonly sent: number;
@@ -120,11 +144,17 @@ interface Client {
 
 class Http1Client implements Client {
   sent = 0;
-  readonly #agent = new http.Agent({ keepAlive: false });
+  readonly #http: typeof http | typeof https;
+  readonly #agent: http.Agent;
+
+  constructor(secure: boolean) {
+    this.#http = secure ? https : http;
+    this.#agent = new this.#http.Agent({ keepAlive: false, rejectUnauthorized: false });
+  }
 
   download(port: number): Promise<Readable> {
     return new Promise((resolve, reject) => {
-      http.get({ port, host: "127.0.0.1", path: "/", agent: this.#agent }, resolve).on("error", reject);
+      this.#http.get({ port, host: "127.0.0.1", path: "/", agent: this.#agent }, resolve).on("error", reject);
     });
   }
 
@@ -132,7 +162,7 @@ class Http1Client implements Client {
     return new Promise((resolve, reject) => {
       const headers = { "content-length": BODY };
       const options = { port, host: "127.0.0.1", path: "/", method: "POST", headers, agent: this.#agent };
-      const request = http.request(options, (response) => resolve(textOf(response)));
+      const request = this.#http.request(options, (response) => resolve(textOf(response)));
       request.on("error", reject);
       body((bytes) => (this.sent += bytes)).pipe(request);
     });
@@ -146,6 +176,11 @@ class Http1Client implements Client {
 class Http2Client implements Client {
   sent = 0;
   readonly #sessions: http2.ClientHttp2Session[] = [];
+  readonly #scheme: string;
+
+  constructor(secure: boolean) {
+    this.#scheme = secure ? "https" : "http";
+  }
 
   download(port: number): Promise<Readable> {
     const stream = this.#connect(port).request({ ":path": "/" });
@@ -166,7 +201,7 @@ class Http2Client implements Client {
   }
 
   #connect(port: number): http2.ClientHttp2Session {
-    const session = http2.connect(`http://127.0.0.1:${port}`);
+    const session = http2.connect(`${this.#scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
     session.on("error", () => {});
     this.#sessions.push(session);
     return session;
