@@ -341,7 +341,7 @@ export class Proxy {
       url: WORKER_URL,
       init: {
         concurrency,
-        bootstrap: encode("envoy.config.bootstrap.v3.Bootstrap", bootstrap),
+        bootstrap: withoutStaticResources(bootstrap),
         breakers: this.#breakers,
         hostStates: this.#hostStates,
         drainState: this.#drain.state,
@@ -434,4 +434,11 @@ export class Proxy {
     runtime.gauge("num_layers").set(this.#runtime.layers().length);
     runtime.gauge("admin_overrides_active").set(this.#runtime.overrides > 0 ? 1 : 0);
   }
+}
+
+/** What workers need of the bootstrap: the rest comes as messages and may be large. */
+function withoutStaticResources(bootstrap: Bootstrap): Uint8Array {
+  const rest: Bootstrap = { ...bootstrap };
+  delete rest.staticResources;
+  return encode("envoy.config.bootstrap.v3.Bootstrap", rest);
 }
