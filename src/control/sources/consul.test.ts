@@ -104,6 +104,11 @@ test("consulSource.watch() believes losses after a rising index only", async (t)
   await source.until("users=?");
   consul.set(USERS, [entry(3)], 4);
   await source.until("users=10.1.10.12:3*10@a");
+  // Empty, and yet the index says that nothing changed.
+  consul.fault = (path) => (path === USERS ? "[]" : undefined);
+  consul.wake();
+  await source.until("users=?");
+  consul.fault = undefined;
   consul.set(USERS, [], 5);
   await source.until("users=");
   consul.set(LIST, {}, 40);

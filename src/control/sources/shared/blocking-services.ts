@@ -1,4 +1,5 @@
 // Consul's and Nomad's way to wait for changes: a question with an index is answered when there is a newer one.
+import { hash } from "node:crypto";
 import type { Reading } from "../../model.ts";
 import type { HttpClient } from "../../../base/http-client.ts";
 import { HttpError, parseJson } from "../../../base/http-client.ts";
@@ -170,6 +171,7 @@ class BlockingQuery {
   readonly #path: string;
   #index = 0;
   #confirmed = false;
+  #digest = "";
 
   constructor(client: HttpClient, protocol: BlockingProtocol, path: string) {
     this.#client = client;
@@ -191,9 +193,13 @@ class BlockingQuery {
     const value = parseJson(this.#path, reply);
     const index = Number(reply.headers[indexHeader]);
     if (!(index >= 1)) throw new HttpError(reply.status, `no index in ${indexHeader}`);
+    const digest = hash("sha1", reply.body);
     if (index < this.#index || this.#index === 0) this.#confirmed = false;
     else if (index > this.#index) this.#confirmed = true;
-    else await pause(LEAST_PAUSE_MS - (performance.now() - begun), signal);
+    // What differs although the index says that nothing changed is not to be trusted.
+    else if (digest !== this.#digest) this.#confirmed = false;
+    this.#digest = digest;
+    if (index === this.#index) await pause(LEAST_PAUSE_MS - (performance.now() - begun), signal);
     this.#index = index < this.#index ? 0 : index;
     return { value, confirmed: this.#confirmed };
   }
