@@ -1,11 +1,14 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { describeError } from "../../base/describe-error.ts";
 import type { Mesh } from "./mesh.ts";
 import type { InstancePlan } from "./mesh-plan.ts";
 import type { UpConfig } from "./up-config.ts";
 
 const DEADLINE_MS = 40_000;
 const POLL_MS = 40;
+/** Pauses grow to this, so that what never gets ready does not fill logs. */
+const LONGEST_POLL_MS = 1000;
 
 /** Settles when requests get through to every route. Throws an Error that names what is not ready. */
 export async function waitUntilReady(
@@ -32,21 +35,26 @@ export async function waitUntilReady(
     const { services } = (await (await fetch(`${mesh.plan.apiUrl}/v1/services`)).json()) as {
       services: { name: string; endpoints: unknown[] }[];
     };
-    return Object.entries(config.services).every(([name, { instances: wanted, addresses }]) => {
+    for (const [name, { instances, addresses }] of Object.entries(config.services)) {
       const count = services.find((service) => service.name === name)?.endpoints.length ?? 0;
-      return count >= (addresses?.length ?? wanted);
-    });
+      const wanted = addresses?.length ?? instances;
+      if (count < wanted) throw new Error(`"${name}" has ${count} of ${wanted}; see what it says above`);
+    }
+    return true;
   });
   const headers = { authorization: `Bearer ${mesh.token}` };
   await Promise.all(
-    config.routes.map(({ path, prefix }) =>
-      until(`the route ${path ?? prefix}`, deadline, async () => {
+    config.routes.map(({ path, prefix, service }) =>
+      until(`the route ${path ?? prefix} to "${service}"`, deadline, async () => {
         const response = await fetch(mesh.edgeUrl + (path ?? prefix!), {
           headers,
           signal: AbortSignal.timeout(2000),
         });
-        await response.body?.cancel();
-        return response.status !== 502 && response.status !== 503 && response.status !== 504;
+        if (response.status < 502 || response.status > 504) {
+          await response.body?.cancel();
+          return true;
+        }
+        throw new Error(`the edge answers ${response.status}: ${await response.text()}`);
       }),
     ),
   );
@@ -67,14 +75,15 @@ export async function waitForTcp(port: number): Promise<void> {
 }
 
 async function until(what: string, deadline: number, check: () => Promise<boolean>): Promise<void> {
-  for (;;) {
+  let reason = "";
+  for (let pause = POLL_MS; ; pause = Math.min(pause * 1.2, LONGEST_POLL_MS)) {
     try {
       if (await check()) return;
-    } catch {
-      // Not there yet.
+    } catch (error) {
+      reason = `: ${describeError(error)}`;
     }
     if (Date.now() > deadline)
-      throw new Error(`Cannot start the mesh: ${what} is not ready after ${DEADLINE_MS / 1000} s`);
-    await sleep(POLL_MS);
+      throw new Error(`Cannot start the mesh: ${what} is not ready after ${DEADLINE_MS / 1000} s${reason}`);
+    await sleep(pause);
   }
 }
