@@ -1,7 +1,7 @@
 // Runs in a network namespace of its own. Usage: envoy|weft. Redirects connections to a proxy by iptables, and prints
 // as JSON what clients got and what the proxy logged.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { startProxy, type ProxyKind } from "../../src/testing/start-proxy.ts";
@@ -63,6 +63,8 @@ const answers: Record<string, string> = {
   "IPv6 REDIRECT": await ask(CLIENT.ipv6, "fd00:9::9", 8080),
 };
 const lines = await waitUntil("the log has a line per connection", () => {
+  // The file is there from the first line on.
+  if (!existsSync(log)) return false;
   const found = readFileSync(log, "utf8").trim().split("\n");
   return found.length >= 7 && found.sort();
 });
