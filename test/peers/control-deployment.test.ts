@@ -50,7 +50,12 @@ for (const kind of ["envoy", "weft"] as const) {
         const response = await fetch(`http://127.0.0.1:${apiPort}/v1/deployments/users`, {
           method: "POST",
           headers: { "x-weft-user": "ann" },
-          body: JSON.stringify({ to, steps: [20, 100], interval_ms: 300, criteria: { min_requests: 10 } }),
+          body: JSON.stringify({
+            to,
+            steps: [20, 100],
+            interval_ms: 300,
+            criteria: { min_requests: 10, max_latency_factor: 100 },
+          }),
         });
         assert.equal(response.status, 200, await response.text());
       };

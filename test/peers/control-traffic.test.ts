@@ -77,7 +77,7 @@ async function isRolledBack(mesh: ControlMesh, port: number): Promise<string> {
       to: "v2",
       steps: [50, 100],
       interval_ms: 600_000,
-      criteria: { min_requests: 20 },
+      criteria: { min_requests: 20, max_latency_factor: 100 },
     }),
   });
   assert.equal(response.status, 200, await response.text());
