@@ -36,11 +36,6 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
  * main thread's heap exists already and stays as small as it is; those of workers get semi-spaces of 2 MB.
  */
 function limitYoungGeneration(v8) {
-  for (const flag of [
-    "--semi-space-growth-factor=1",
-    "--min-semi-space-size=2",
-    "--max-semi-space-size=2",
-    "--no-parallel-scavenge",
-  ])
+  for (const flag of ["--semi-space-growth-factor=1", "--min-semi-space-size=2", "--max-semi-space-size=2"])
     v8.setFlagsFromString(flag);
 }
