@@ -4,31 +4,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { tempDir } from "../testing/temp-dir.ts";
 import { AuditLog } from "./audit-log.ts";
-import type { SourcedEndpoint } from "./model.ts";
-
-function endpoint(port: number, more: Partial<SourcedEndpoint> = {}): SourcedEndpoint {
-  return {
-    ip: "10.0.0.1",
-    port,
-    weight: 1,
-    region: "",
-    zone: "",
-    version: "",
-    health: "healthy",
-    metadata: {},
-    source: "file",
-    ...more,
-  };
-}
+import { testEndpoint } from "../testing/test-endpoint.ts";
 
 const { signal } = new AbortController();
 
 test("AuditLog tells what became of services and endpoints", async () => {
   const file = join(tempDir("audit"), "audit.log");
   const audit = new AuditLog({ file });
-  audit.services(["users"], new Map([["users", [endpoint(1), endpoint(2)]]]));
-  audit.services(["users"], new Map([["users", [endpoint(2, { health: "draining" }), endpoint(3)]]]));
-  audit.services(["users"], new Map([["users", [endpoint(2, { health: "draining" }), endpoint(3)]]]));
+  audit.services(["users"], new Map([["users", [testEndpoint(1), testEndpoint(2)]]]));
+  audit.services(["users"], new Map([["users", [testEndpoint(2, { health: "draining" }), testEndpoint(3)]]]));
+  audit.services(["users"], new Map([["users", [testEndpoint(2, { health: "draining" }), testEndpoint(3)]]]));
   audit.services(["users"], new Map());
   const events = await audit.next(0, signal);
   assert.deepEqual(

@@ -3,20 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { endpointAddress, type Endpoint } from "./model.ts";
 import { mergeParts, type MergeRule, type SourcePart } from "./source-merge.ts";
-
-function endpoint(port: number, more: Partial<Endpoint> = {}): Endpoint {
-  return {
-    ip: "10.0.0.1",
-    port,
-    weight: 1,
-    region: "",
-    zone: "",
-    version: "",
-    health: "healthy",
-    metadata: {},
-    ...more,
-  };
-}
+import { testEndpoint } from "../testing/test-endpoint.ts";
 
 function part(source: string, endpoints: Endpoint[], rule: Partial<MergeRule> = {}): SourcePart {
   return { source, rule: { priority: 0, share: 0, ...rule }, endpoints };
@@ -24,8 +11,8 @@ function part(source: string, endpoints: Endpoint[], rule: Partial<MergeRule> = 
 
 test("mergeParts() lets the first source speak for an address that several name", () => {
   const merged = mergeParts([
-    part("a", [endpoint(1, { weight: 5 })]),
-    part("b", [endpoint(1, { weight: 9 }), endpoint(2)]),
+    part("a", [testEndpoint(1, { weight: 5 })]),
+    part("b", [testEndpoint(1, { weight: 9 }), testEndpoint(2)]),
   ]);
   assert.deepEqual(
     merged.map(({ port, weight, source }) => [port, weight, source]),
@@ -37,7 +24,10 @@ test("mergeParts() lets the first source speak for an address that several name"
 });
 
 test("mergeParts() gives endpoints the priority of their source", () => {
-  const merged = mergeParts([part("near", [endpoint(1)]), part("far", [endpoint(2)], { priority: 1 })]);
+  const merged = mergeParts([
+    part("near", [testEndpoint(1)]),
+    part("far", [testEndpoint(2)], { priority: 1 }),
+  ]);
   assert.deepEqual(
     merged.map(({ priority }) => priority),
     [0, 1],
@@ -46,9 +36,9 @@ test("mergeParts() gives endpoints the priority of their source", () => {
 
 test("mergeParts() splits traffic by shares, within a priority, among those that can take it", () => {
   const merged = mergeParts([
-    part("old", [endpoint(1), endpoint(2, { weight: 3 })], { share: 9 }),
-    part("new", [endpoint(3), endpoint(4, { health: "unhealthy" })], { share: 1 }),
-    part("other", [endpoint(5, { weight: 7 })], { priority: 1 }),
+    part("old", [testEndpoint(1), testEndpoint(2, { weight: 3 })], { share: 9 }),
+    part("new", [testEndpoint(3), testEndpoint(4, { health: "unhealthy" })], { share: 1 }),
+    part("other", [testEndpoint(5, { weight: 7 })], { priority: 1 }),
   ]);
   const weights = new Map(merged.map(({ port, weight }) => [port, weight]));
   assert.deepEqual([weights.get(1), weights.get(2), weights.get(3), weights.get(5)], [2250, 6750, 1000, 7]);
@@ -63,12 +53,12 @@ test("mergeParts() splits as told whatever the weights and numbers of endpoints"
       const merged = mergeParts([
         part(
           "left",
-          left.map((each, i) => endpoint(1 + i, { weight: each })),
+          left.map((each, i) => testEndpoint(1 + i, { weight: each })),
           { share: leftShare },
         ),
         part(
           "right",
-          right.map((each, i) => endpoint(1001 + i, { weight: each })),
+          right.map((each, i) => testEndpoint(1001 + i, { weight: each })),
           { share: rightShare },
         ),
       ]);
