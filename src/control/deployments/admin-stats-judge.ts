@@ -47,19 +47,18 @@ class AdminStatsWatch implements TrafficWatch {
   readonly #first = new Map<string, Totals>();
   readonly #last = new Map<string, Totals>();
   readonly #asked = new Set<string>();
-  #reading: Promise<void>;
+  readonly #begun: Promise<void>;
 
   constructor(clusters: readonly string[], options: AdminStatsJudgeOptions) {
     this.#clusters = clusters;
     this.#options = options;
     // What was before must not count, so the watch begins by looking.
-    this.#reading = this.#ask().catch(() => {});
+    this.#begun = this.#ask().catch(() => {});
   }
 
   async read(): Promise<ReadonlyMap<string, ObservedTraffic>> {
-    await this.#reading;
-    this.#reading = this.#ask();
-    await this.#reading;
+    await this.#begun;
+    await this.#ask();
     const sums = new Map<string, Totals>();
     for (const [key, last] of this.#last) {
       const cluster = key.slice(key.indexOf(" ") + 1);

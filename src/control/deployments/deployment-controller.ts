@@ -132,7 +132,12 @@ export class DeploymentController {
       try {
         await this.#judge(deployment);
       } catch (error) {
-        log.warn(`cannot judge the deployment of ${deployment.service}: ${(error as Error).message}`);
+        const { message } = error as Error;
+        const waitsFor = `somebody to judge by: ${message}`;
+        // Said once, and not at every look.
+        if (this.#waitsFor.get(deployment.service) !== waitsFor)
+          log.warn(`cannot judge the deployment of ${deployment.service}: ${message}`);
+        this.#waitsFor.set(deployment.service, waitsFor);
       }
     }
   }

@@ -203,11 +203,14 @@ test("a deployment is refused when it cannot work", async (t) => {
 });
 
 test("a deployment stays when nobody can tell how it goes", async (t) => {
-  const { judge, deploy, pass, shares, log } = await setUp(t);
-  await deploy();
+  const { controller, judge, deploy, pass, shares, log } = await setUp(t);
   judge.watch = () => ({ read: async () => Promise.reject(new Error("nobody answers")), close() {} });
+  await deploy();
   await pass(600_000);
+  await pass(1000);
   assert.deepEqual(shares(), { v1: 9000, v2: 1000 });
+  assert.equal(controller.waitsFor("users"), "somebody to judge by: nobody answers");
+  assert.equal(log.filter((line) => line.includes("cannot judge")).length, 1, "said once");
   judge.seen = {};
   await pass(0);
   assert.deepEqual(shares(), { v1: 9000, v2: 1000 });
