@@ -2,8 +2,8 @@
 // Usage: npm run docs [-- --check]     (--check: only tell whether the file is up to date)
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commonOptions } from "../src/control/common-options.ts";
-import { fillOptions } from "../src/control/source-docs.ts";
+import { commonOptions } from "../src/control/catalog/common-options.ts";
+import { fillOptions } from "../src/control/catalog/source-docs.ts";
 import { sources } from "../src/control/sources/index.ts";
 
 const file = join(import.meta.dirname, "../docs/sources.md");

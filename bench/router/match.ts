@@ -1,7 +1,7 @@
 // Cost of finding the last route of a table, by the size of the table: `node bench/router/match.ts`.
 import { compileRouteList, requestHead } from "../../src/testing/compile-routes.ts";
 import { StreamInfo } from "../../src/proxy/stream-info.ts";
-import type { RouteTable } from "../../src/proxy/router/route-table.ts";
+import type { RouteTable } from "../../src/proxy/route/route-table.ts";
 
 const ROUNDS = 7;
 const CALLS = 400_000;

@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 import { startControl } from "../../src/control/control.ts";
 import type { Endpoint, ServiceReading } from "../../src/control/model.ts";
-import type { DiscoverySourceDef } from "../../src/control/source.ts";
+import type { DiscoverySourceDef } from "../../src/control/catalog/source.ts";
 import { ENDPOINTS_PER_SERVICE, serviceName } from "./mesh-size.ts";
 
 const services = Number(process.argv[2]);

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { SourceLog } from "../control/source.ts";
+import type { SourceLog } from "../control/catalog/source.ts";
 
 /** The log of a program: JSON lines on standard output, level from `--log-level`. */
 export function programLog(component: string, level: string): SourceLog & { error(message: string): void } {

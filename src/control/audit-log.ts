@@ -1,6 +1,6 @@
 import { createWriteStream, type WriteStream } from "node:fs";
 import { endpointAddress, sameEndpoints, type Catalog, type SourcedEndpoint } from "./model.ts";
-import type { SourceLog } from "./source.ts";
+import type { SourceLog } from "./catalog/source.ts";
 
 /** Something that happened to what proxies are told. */
 export interface AuditEvent {

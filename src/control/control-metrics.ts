@@ -2,8 +2,8 @@ import { systemClock } from "../base/clock.ts";
 import { TextMetrics, type Counter } from "../base/text-metrics.ts";
 import { addTrafficMetrics } from "./traffic/traffic-metrics.ts";
 import type { Traffic } from "./traffic/traffic.ts";
-import type { AdsSession } from "./ads-session.ts";
-import type { SourceReport } from "./catalog-store.ts";
+import type { AdsSession } from "./xds/ads-session.ts";
+import type { SourceReport } from "./catalog/catalog-store.ts";
 
 /** Where gauges are read when somebody asks. */
 export interface ControlState {

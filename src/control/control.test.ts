@@ -7,7 +7,7 @@ import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
 import { create, decode, encode, type MessageOf } from "../proto/registry.ts";
 import { makeCertificate } from "../testing/certs.ts";
 import { startControl, type ControlOptions, type ControlPlane } from "./control.ts";
-import { CLUSTER, ENDPOINT, typeUrl, type ResourceTypeName } from "./resource-type.ts";
+import { CLUSTER, ENDPOINT, typeUrl, type ResourceTypeName } from "./xds/resource-type.ts";
 
 type DiscoveryResponse = MessageOf<"envoy.service.discovery.v3.DiscoveryResponse">;
 

@@ -9,7 +9,7 @@ import type { HeaderMap } from "../http/header-map.ts";
 import { knownHeaderId } from "../http/header-name.ts";
 import type { ResetReason } from "../http/stream.ts";
 import type { FactoryContext, PickContext } from "./api.ts";
-import { clusterHandles, type ClusterHandles } from "./router/cluster-handles.ts";
+import { clusterHandles, type ClusterHandles } from "./route/cluster-handles.ts";
 import { resetBody } from "./router/reset-reason.ts";
 import { UpstreamAttempt, type AttemptOwner } from "./router/upstream-attempt.ts";
 

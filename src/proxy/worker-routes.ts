@@ -1,7 +1,7 @@
 import { decode } from "../proto/registry.ts";
 import type { RouteConfigs } from "./api.ts";
-import type { RouteCompileContext } from "./router/route-compile-context.ts";
-import { compileRouteTable, type RouteTable } from "./router/route-table.ts";
+import type { RouteCompileContext } from "./route/route-compile-context.ts";
+import { compileRouteTable, type RouteTable } from "./route/route-table.ts";
 
 interface Entry {
   readonly bytes: Uint8Array;

@@ -1,6 +1,6 @@
 import { extensions } from "../extensions/index.ts";
 import { fromJson } from "../proto/registry.ts";
-import { compileRouteTable, type RouteTable } from "../proxy/router/route-table.ts";
+import { compileRouteTable, type RouteTable } from "../proxy/route/route-table.ts";
 import { HeaderMap } from "../http/header-map.ts";
 import { TestClusters } from "./test-clusters.ts";
 

@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
 import type { Reading } from "../control/model.ts";
-import { parseSource, type DiscoverySourceDef } from "../control/source.ts";
+import { parseSource, type DiscoverySourceDef } from "../control/catalog/source.ts";
 
 /** A discovery source at work, for a test that looks at its readings one after the other. */
 export class WatchedSource {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { request as tlsRequest } from "node:https";
-import { CLUSTER, ENDPOINT, ROUTE, VIRTUAL_HOST } from "../../src/control/resource-type.ts";
+import { CLUSTER, ENDPOINT, ROUTE, VIRTUAL_HOST } from "../../src/control/xds/resource-type.ts";
 import { makeCertificate } from "../../src/testing/certs.ts";
 import { peerTest } from "../../src/testing/peers.ts";
 import { startProxy, type RunningProxy } from "../../src/testing/start-proxy.ts";

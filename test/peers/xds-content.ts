@@ -1,10 +1,10 @@
 import type { TestContext } from "node:test";
-import { AdsServer } from "../../src/control/ads-server.ts";
+import { AdsServer } from "../../src/control/xds/ads-server.ts";
 import { ControlMetrics } from "../../src/control/control-metrics.ts";
-import { encodeResource, type Resource, type ResourceExtras } from "../../src/control/resource.ts";
-import { ResourceSet } from "../../src/control/resource-set.ts";
-import type { ResourceTypeName } from "../../src/control/resource-type.ts";
-import type { Snapshot, SnapshotSource } from "../../src/control/snapshot.ts";
+import { encodeResource, type Resource, type ResourceExtras } from "../../src/control/xds/resource.ts";
+import { ResourceSet } from "../../src/control/xds/resource-set.ts";
+import type { ResourceTypeName } from "../../src/control/xds/resource-type.ts";
+import type { Snapshot, SnapshotSource } from "../../src/control/xds/snapshot.ts";
 
 /** An xDS server whose resources a test writes by hand: the same for all nodes. */
 export class XdsContent implements SnapshotSource {

@@ -6,7 +6,7 @@ import { defineExplainCommand } from "../control/explain-command.ts";
 import { defineHistoryCommands } from "../control/history-commands.ts";
 import { defineLookCommands } from "../control/look-commands.ts";
 import { definePolicyCommands } from "../control/policy-commands.ts";
-import type { SourceLog } from "../../control/source.ts";
+import type { SourceLog } from "../../control/catalog/source.ts";
 import type { RevisionStore } from "../../control/store/revision-store.ts";
 import { defineTestClientCommand } from "../control/test-client-command.ts";
 import { addEtcdFlags, etcdPlace, type EtcdFlags } from "../etcd-flags.ts";
@@ -147,7 +147,7 @@ export const controlCommand: CliCommand = {
 
 async function serve(options: ServeOptions): Promise<void> {
   const { startControl } = await import("../../control/control.ts");
-  const { defaultHoldOptions } = await import("../../control/hold.ts");
+  const { defaultHoldOptions } = await import("../../control/catalog/hold.ts");
   const { loadParts } = await import("../../proxy/main/parts.ts");
   const { ledgers } = await loadParts();
   const log = programLog("control", options.logLevel);
@@ -235,9 +235,9 @@ async function sources({ api }: { api: string }): Promise<void> {
 
 async function kinds(name: string | undefined): Promise<void> {
   const { sources: all } = await import("../../control/sources/index.ts");
-  const { commonOptions } = await import("../../control/common-options.ts");
-  const { describeOptions } = await import("../../control/source-docs.ts");
-  const { optionVariable } = await import("../../control/source-options.ts");
+  const { commonOptions } = await import("../../control/catalog/common-options.ts");
+  const { describeOptions } = await import("../../control/catalog/source-docs.ts");
+  const { optionVariable } = await import("../../control/catalog/source-options.ts");
   const shown = all.filter((source) => name === undefined || source.name === name);
   if (shown.length === 0) {
     const names = all.map((source) => source.name).join(", ");

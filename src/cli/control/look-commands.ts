@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import type { AuditEvent } from "../../control/audit-log.ts";
-import type { NodeResource } from "../../control/node-resources.ts";
+import type { NodeResource } from "../../control/xds/node-resources.ts";
 import { UsageError } from "../command.ts";
 import { askControl } from "./ask-control.ts";
 

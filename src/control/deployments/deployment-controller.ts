@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
-import type { Configuration, Deployments } from "../configuration.ts";
+import type { Configuration, Deployments } from "../configuration/configuration.ts";
 import type { Catalog } from "../model.ts";
-import type { SourceLog } from "../source.ts";
+import type { SourceLog } from "../catalog/source.ts";
 import { clusterName } from "../views/scope.ts";
 import {
   deploymentSchema,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { FakeClock } from "../../base/fake-clock.ts";
-import { Configuration } from "../configuration.ts";
+import { Configuration } from "../configuration/configuration.ts";
 import type { Catalog, SourcedEndpoint } from "../model.ts";
 import { policyWithoutFile } from "../policy/mesh-policy.ts";
 import { SqliteRevisionStore } from "../store/sqlite-revision-store.ts";

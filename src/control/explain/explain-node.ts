@@ -1,10 +1,10 @@
-import type { AdsSession } from "../ads-session.ts";
+import type { AdsSession } from "../xds/ads-session.ts";
 import type { SourcedEndpoint } from "../model.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import { settingsFor } from "../policy/settings-for.ts";
 import { decode } from "../../proto/registry.ts";
-import type { Resource } from "../resource.ts";
-import { CLUSTER, ENDPOINT } from "../resource-type.ts";
+import type { Resource } from "../xds/resource.ts";
+import { CLUSTER, ENDPOINT } from "../xds/resource-type.ts";
 import { mayCall } from "../views/scope.ts";
 import type { ClusterExplanation, NodeExplanation } from "./explanation.ts";
 

@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
-import type { AdsSession } from "../ads-session.ts";
-import type { CatalogStore, SourceTrace } from "../catalog-store.ts";
+import type { AdsSession } from "../xds/ads-session.ts";
+import type { CatalogStore, SourceTrace } from "../catalog/catalog-store.ts";
 import { endpointAddress, type Endpoint } from "../model.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
-import type { SourceNotes } from "../source-notes.ts";
+import type { SourceNotes } from "../catalog/source-notes.ts";
 import type { Explanation, MergedEndpoint, PartExplanation, ServiceExplanation } from "./explanation.ts";
 import { explainNode } from "./explain-node.ts";
 import { verdictOf } from "./verdict.ts";

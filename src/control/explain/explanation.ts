@@ -1,6 +1,6 @@
-import type { Hold } from "../hold.ts";
+import type { Hold } from "../catalog/hold.ts";
 import type { SourcedEndpoint } from "../model.ts";
-import type { SourceNote } from "../source-notes.ts";
+import type { SourceNote } from "../catalog/source-notes.ts";
 
 /** The way of a service or an endpoint, from its sources to each proxy. */
 export interface Explanation {

@@ -2,7 +2,7 @@ import type { ConfigProblem } from "../../base/load-config.ts";
 import { decode } from "../../proto/registry.ts";
 import { validateMessage, type Violation } from "../../proto/validate.ts";
 import type { Catalog } from "../model.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../xds/resource.ts";
 import { readPolicyText } from "./load-policy.ts";
 import { policyCatalog } from "./policy-catalog.ts";
 import { sampleNodes } from "./sample-nodes.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultHoldOptions } from "../hold.ts";
+import { defaultHoldOptions } from "../catalog/hold.ts";
 import { holdOptionsOf } from "./hold-settings.ts";
 import { loadPolicy } from "./load-policy.ts";
 import { settingsFor } from "./settings-for.ts";

@@ -1,6 +1,6 @@
 // How long losses of a service's endpoints are not believed.
 import { z } from "zod";
-import type { HoldOptions } from "../hold.ts";
+import type { HoldOptions } from "../catalog/hold.ts";
 import { percent, section } from "./fields.ts";
 import type { EffectiveSettings } from "./settings-for.ts";
 

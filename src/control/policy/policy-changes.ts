@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Catalog } from "../model.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../xds/resource.ts";
 import type { NodeIdentity } from "../views/view.ts";
 import type { MeshPolicy } from "./mesh-policy.ts";
 import { sampleNodes } from "./sample-nodes.ts";

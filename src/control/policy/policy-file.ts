@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { directoryChanges } from "../directory-changes.ts";
 import { loadPolicy } from "./load-policy.ts";
 import type { MeshPolicy } from "./mesh-policy.ts";
-import type { SourceLog } from "../source.ts";
+import type { SourceLog } from "../catalog/source.ts";
 
 /** A policy file that was read and found good. */
 export interface PolicyFile {

@@ -1,9 +1,9 @@
 import { decode, toJson } from "../../proto/registry.ts";
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Catalog } from "../model.ts";
-import type { Resource } from "../resource.ts";
-import { ResourceCache } from "../resource-cache.ts";
-import type { ResourceTypeName } from "../resource-type.ts";
+import type { Resource } from "../xds/resource.ts";
+import { ResourceCache } from "../xds/resource-cache.ts";
+import type { ResourceTypeName } from "../xds/resource-type.ts";
 import { viewFor } from "../views/index.ts";
 import type { NodeIdentity } from "../views/view.ts";
 import type { MeshPolicy } from "./mesh-policy.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { tempDir } from "../../testing/temp-dir.ts";
 import { loadPolicy } from "../policy/load-policy.ts";
-import { parseSource } from "../source.ts";
+import { parseSource } from "../catalog/source.ts";
 import { sources } from "../sources/index.ts";
 import { describePlan, planRotor } from "./rotor-plan.ts";
 

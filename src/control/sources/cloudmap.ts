@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { EndpointHealth, Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { addInstance } from "./shared/add-instance.ts";
 import { AwsClient, awsOptions } from "./shared/aws-client.ts";
 import { AwsCredentialChain } from "./shared/aws-credentials.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { EndpointHealth } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { addInstance } from "./shared/add-instance.ts";
 import { blockingServices } from "./shared/blocking-services.ts";
 import { follow } from "./shared/follow.ts";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ScriptedHttp } from "../../testing/scripted-http.ts";
 import { describeReading, WatchedSource } from "../../testing/watched-source.ts";
-import { SourceState } from "../hold.ts";
+import { SourceState } from "../catalog/hold.ts";
 import type { Reading } from "../model.ts";
 import { sources } from "./index.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ScriptedDns } from "../../testing/scripted-dns.ts";
 import { WatchedSource } from "../../testing/watched-source.ts";
-import { parseSource } from "../source.ts";
+import { parseSource } from "../catalog/source.ts";
 import { dnsSource } from "./dns.ts";
 import { decodeSrvAnswer } from "./shared/dns-message.ts";
 

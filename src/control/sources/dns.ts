@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { Dns } from "../../net/dns.ts";
 import { SERVICE_NAME } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { follow, pause } from "./shared/follow.ts";
 import { Parts } from "./shared/parts.ts";
 import { endpointWith, ServiceMap } from "./shared/service-map.ts";

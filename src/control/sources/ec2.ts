@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { AwsClient, awsOptions } from "./shared/aws-client.ts";
 import { AwsCredentialChain } from "./shared/aws-credentials.ts";
 import { describeInstances, type Ec2Instance } from "./shared/ec2-instances.ts";

@@ -1,5 +1,5 @@
 import type { Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { AwsClient, awsOptions } from "./shared/aws-client.ts";
 import { AwsCredentialChain } from "./shared/aws-credentials.ts";
 import { describeInstances } from "./shared/ec2-instances.ts";

@@ -1,5 +1,5 @@
 import type { Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { EtcdMirror } from "./shared/etcd-mirror.ts";
 import { EtcdClient } from "../../etcd/etcd-client.ts";
 import { follow } from "./shared/follow.ts";

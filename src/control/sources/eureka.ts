@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { EndpointHealth, Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { addInstance } from "./shared/add-instance.ts";
 import { follow, poll } from "./shared/follow.ts";
 import { HostAddresses } from "./shared/host-addresses.ts";

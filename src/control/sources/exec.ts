@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { parseDocument } from "./shared/document.ts";
 import { follow, poll } from "./shared/follow.ts";
 import type { Reading } from "../model.ts";

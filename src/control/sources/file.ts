@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { describeError } from "../../base/describe-error.ts";
 import { directoryChanges } from "../directory-changes.ts";
 import type { Reading, ServiceReading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { parseDocument } from "./shared/document.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { parseDocument } from "./shared/document.ts";
 import { follow, poll } from "./shared/follow.ts";
 import { bearer, HttpClient, HttpError } from "../../base/http-client.ts";

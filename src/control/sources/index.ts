@@ -1,4 +1,4 @@
-import type { DiscoverySourceDef } from "../source.ts";
+import type { DiscoverySourceDef } from "../catalog/source.ts";
 import { cloudmapSource } from "./cloudmap.ts";
 import { consulSource } from "./consul.ts";
 import { dnsSource } from "./dns.ts";

@@ -1,5 +1,5 @@
 import type { Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { follow, pause } from "./shared/follow.ts";
 import { bearer, HttpClient } from "../../base/http-client.ts";
 import { tlsOptions } from "./shared/tls-options.ts";

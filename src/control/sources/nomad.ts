@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { addInstance } from "./shared/add-instance.ts";
 import { blockingServices } from "./shared/blocking-services.ts";
 import { follow } from "./shared/follow.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { parseSource } from "../source.ts";
+import { parseSource } from "../catalog/source.ts";
 import { registrySource } from "./registry.ts";
 
 const instance = (port: number, state: string) => ({

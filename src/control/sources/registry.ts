@@ -1,5 +1,5 @@
 import type { Endpoint, EndpointHealth, ServiceReading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { follow } from "./shared/follow.ts";
 import { bearer, HttpClient } from "../../base/http-client.ts";
 import { tlsOptions } from "./shared/tls-options.ts";

@@ -8,7 +8,7 @@ import { AdsClient } from "../../xds/ads-client.ts";
 import { decodeResources } from "../../xds/decode-resources.ts";
 import { ADS_PATH } from "../../xds/types.ts";
 import type { Reading } from "../model.ts";
-import { defineSource } from "../source.ts";
+import { defineSource } from "../catalog/source.ts";
 import { follow, pause } from "./shared/follow.ts";
 import { Pulse } from "./shared/pulse.ts";
 import { tlsOptions } from "./shared/tls-options.ts";

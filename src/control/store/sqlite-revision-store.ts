@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { openDatabase } from "../../base/open-database.ts";
-import { hash } from "../resource.ts";
+import { hash } from "../xds/resource.ts";
 import {
   RevisionConflict,
   type Documents,

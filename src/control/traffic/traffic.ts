@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { GrpcServer } from "../../grpc/server.ts";
-import type { SourceLog } from "../source.ts";
+import type { SourceLog } from "../catalog/source.ts";
 import { ACCESS_LOG_METHOD, AccessLogStream, type AccessLogOwner } from "./access-log-stream.ts";
 import { ErrorBoard } from "./error-board.ts";
 import { LOAD_REPORT_METHOD, LoadReportStream, type LoadReportOwner } from "./load-report-stream.ts";

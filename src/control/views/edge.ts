@@ -2,7 +2,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { EdgeRoute } from "../policy/edge-route.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import type { EdgeSettings } from "../policy/view-settings.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../xds/resource.ts";
 import { addressCluster } from "./address-cluster.ts";
 import { duration, typed } from "./envoy-json.ts";
 import { httpListener } from "./http-listener.ts";

@@ -1,4 +1,4 @@
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../xds/resource.ts";
 import { loadAssignment } from "./load-assignment.ts";
 import { clusterName, type Scope } from "./scope.ts";
 import { serviceCluster } from "./service-cluster.ts";

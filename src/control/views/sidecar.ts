@@ -3,7 +3,7 @@ import type { MeshPolicy } from "../policy/mesh-policy.ts";
 import { matchesGlob } from "../policy/name-glob.ts";
 import { settingsFor } from "../policy/settings-for.ts";
 import type { SidecarSettings } from "../policy/view-settings.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../xds/resource.ts";
 import { addressCluster } from "./address-cluster.ts";
 import { httpListener } from "./http-listener.ts";
 import { loadAssignment } from "./load-assignment.ts";

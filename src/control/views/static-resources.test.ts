@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { loadPolicy } from "../policy/load-policy.ts";
-import { encodeResource, type Resource } from "../resource.ts";
+import { encodeResource, type Resource } from "../xds/resource.ts";
 import { withStaticResources } from "./static-resources.ts";
 
 const LISTENER = "envoy.config.listener.v3.Listener";

@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { StaticResources } from "../policy/static-resources.ts";
-import type { Resource } from "../resource.ts";
-import type { ResourceTypeName } from "../resource-type.ts";
+import type { Resource } from "../xds/resource.ts";
+import type { ResourceTypeName } from "../xds/resource-type.ts";
 import type { Emit } from "./view.ts";
 
 type Json = Readonly<Record<string, unknown>>;

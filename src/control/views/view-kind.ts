@@ -1,5 +1,5 @@
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../xds/resource.ts";
 import type { ClientLimits, Scope } from "./scope.ts";
 import type { Emit, NodeIdentity } from "./view.ts";
 

@@ -1,9 +1,9 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Catalog } from "../model.ts";
 import type { MeshPolicy } from "../policy/mesh-policy.ts";
-import type { Resource } from "../resource.ts";
-import type { ResourceCache } from "../resource-cache.ts";
-import type { ResourceTypeName } from "../resource-type.ts";
+import type { Resource } from "../xds/resource.ts";
+import type { ResourceCache } from "../xds/resource-cache.ts";
+import type { ResourceTypeName } from "../xds/resource-type.ts";
 
 /** Who asks: the node of a discovery request, as far as views care. */
 export interface NodeIdentity {

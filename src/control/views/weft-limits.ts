@@ -2,7 +2,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { Ledger } from "../../proto/ledger.ts";
 import { fromJson, toJson } from "../../proto/registry.ts";
 import { reportUnsupported, type Unsupported } from "../../proto/unsupported.ts";
-import type { ResourceTypeName } from "../resource-type.ts";
+import type { ResourceTypeName } from "../xds/resource-type.ts";
 
 /**
  * Without these a resource would do something else than it says: let in whom it should not, or take requests that are not

@@ -1,6 +1,6 @@
 import type { AdminHost } from "./admin-host.ts";
 import type { AdminQuery } from "./admin-query.ts";
-import type { HistogramIntervals } from "./histogram-intervals.ts";
+import type { HistogramIntervals } from "./stats/histogram-intervals.ts";
 
 /** A query parameter as /help and the home page describe it. */
 export interface EndpointParameter {

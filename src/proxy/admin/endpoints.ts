@@ -1,13 +1,13 @@
 import { certs } from "./certs.ts";
 import { clusters } from "./clusters.ts";
-import { configDump } from "./config-dump.ts";
+import { configDump } from "./config-dump/config-dump.ts";
 import { contention } from "./contention.ts";
 import type { AdminEndpoint } from "./endpoint.ts";
 import { healthcheckFail, healthcheckOk } from "./healthcheck.ts";
 import { help } from "./help.ts";
 import { home } from "./home.ts";
 import { hotRestartVersion } from "./hot-restart-version.ts";
-import { initDump } from "./init-dump.ts";
+import { initDump } from "./config-dump/init-dump.ts";
 import { drainListeners, quitQuitQuit, reopenLogs, resetCounters } from "./lifecycle.ts";
 import { listeners } from "./listeners.ts";
 import { logging } from "./logging.ts";
@@ -19,10 +19,10 @@ import {
   disableRecentLookups,
   enableRecentLookups,
   recentLookups,
-} from "./recent-lookups.ts";
+} from "./stats/recent-lookups.ts";
 import { runtime, runtimeModify } from "./runtime.ts";
 import { serverInfo } from "./server-info.ts";
-import { stats, statsForPrometheus } from "./stats.ts";
+import { stats, statsForPrometheus } from "./stats/stats.ts";
 
 /** All endpoints, sorted by path. */
 export const ENDPOINTS: readonly AdminEndpoint[] = [

@@ -6,9 +6,9 @@ import type { AdminHost } from "./admin-host.ts";
 import { AdminQuery } from "./admin-query.ts";
 import { TEXT, type AdminEndpoint, type AdminReply } from "./endpoint.ts";
 import { ENDPOINTS } from "./endpoints.ts";
-import { AdminStats } from "./admin-stats.ts";
+import { AdminStats } from "./stats/admin-stats.ts";
 import { helpText } from "./help.ts";
-import { HistogramIntervals } from "./histogram-intervals.ts";
+import { HistogramIntervals } from "./stats/histogram-intervals.ts";
 
 const MAX_BODY_BYTES = 1 << 20;
 /** Envoy's default idle timeout of connections. */

@@ -1,6 +1,6 @@
 import type { Messages } from "../../proto/messages.d.ts";
 import type { NetworkFilterContext } from "../api.ts";
-import { compileRouteTable, type RouteTable } from "../router/route-table.ts";
+import { compileRouteTable, type RouteTable } from "../route/route-table.ts";
 
 type HttpConnectionManager =
   Messages["envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"];

@@ -7,7 +7,7 @@ import { StatStore } from "../../stats/stat-store.ts";
 import { endpoints, staticCluster } from "../../testing/proxy-config.ts";
 import type { Resource, WatchHandler } from "../../xds/source.ts";
 import { HOST_WORDS, type ToWorker } from "../link.ts";
-import { HostResolver } from "../upstream/host-resolver.ts";
+import { HostResolver } from "../upstream/hosts/host-resolver.ts";
 import { SecretManager } from "./secret-manager.ts";
 import type { OpenWatch } from "./subscription.ts";
 import { ClusterManager } from "./cluster-manager.ts";

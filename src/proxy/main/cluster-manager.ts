@@ -7,7 +7,7 @@ import type { Resource } from "../../xds/source.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../api.ts";
 import { MAX_CLUSTERS, type HostSpec, type ToWorker } from "../link.ts";
-import type { HostResolver, HostResolverEvents } from "../upstream/host-resolver.ts";
+import type { HostResolver, HostResolverEvents } from "../upstream/hosts/host-resolver.ts";
 import { sdsConfigsOfCluster } from "./sds-configs.ts";
 import type { SecretLease, SecretManager } from "./secret-manager.ts";
 import { Subscription, type ConfigSource, type OpenWatch } from "./subscription.ts";

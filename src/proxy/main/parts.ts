@@ -49,7 +49,7 @@ export async function loadParts(manifest?: string): Promise<Parts> {
     }>,
     import("../built-ins.ts"),
     import("../listener/check-listener.ts"),
-    import("../router/check-route-configuration.ts"),
+    import("../route/check-route-configuration.ts"),
     import("../upstream/check-cluster.ts"),
     import("../hcm/ledger.ts"),
     import("../listener/ledger.ts"),

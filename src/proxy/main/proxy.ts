@@ -19,7 +19,7 @@ import type { ProxyOptions } from "../options.ts";
 import { BreakerGauges } from "../upstream/breaker-gauges.ts";
 import type { Successor } from "../hot-restart/successor.ts";
 import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
-import { HostResolver } from "../upstream/host-resolver.ts";
+import { HostResolver } from "../upstream/hosts/host-resolver.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
 import { ConfigSources, serversOf } from "./config-sources.ts";

@@ -1,10 +1,10 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import type { LocalReply, StreamInfo } from "../api.ts";
-import type { DirectResponseAction } from "./direct-response-action.ts";
-import type { RedirectAction } from "./redirect-action.ts";
+import type { DirectResponseAction } from "../route/direct-response-action.ts";
+import type { RedirectAction } from "../route/redirect-action.ts";
 import { rewritePath } from "./rewrite-request.ts";
-import type { RouteEntry } from "./route-entry.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
 
 const CONTENT_TYPE = knownHeaderId("content-type");
 

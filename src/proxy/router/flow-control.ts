@@ -1,5 +1,5 @@
 import type { FilterStream } from "../api.ts";
-import type { ClusterHandles } from "./cluster-handles.ts";
+import type { ClusterHandles } from "../route/cluster-handles.ts";
 import type { UpstreamAttempt } from "./upstream-attempt.ts";
 
 /** Which sides of one exchange are told to wait, because the other one does not take what they send. */

@@ -4,10 +4,10 @@ import { substitutionFormatLedger } from "../formatter/substitution-format.ts";
 import { headerMatcherLedger } from "../matcher/header-matcher.ts";
 import { queryParameterMatcherLedger } from "../matcher/query-parameter-matcher.ts";
 import { runtimeFractionLedger } from "../matcher/runtime-fraction.ts";
-import { hashPolicyLedger } from "./hash-policy.ts";
-import { headerMutationsLedger } from "./header-mutations.ts";
-import { pathRewriteLedger } from "./path-rewrite.ts";
-import { retryPolicyLedger } from "./retry-policy.ts";
+import { hashPolicyLedger } from "../route/hash-policy.ts";
+import { headerMutationsLedger } from "../route/header-mutations.ts";
+import { pathRewriteLedger } from "../route/path-rewrite.ts";
+import { retryPolicyLedger } from "../route/retry-policy.ts";
 import { routerFilterLedger } from "./router-config.ts";
 
 /** What route configurations and the router read. */

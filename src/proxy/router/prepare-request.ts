@@ -1,10 +1,10 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import type { StreamInfo } from "../api.ts";
-import type { ForwardAction } from "./forward-action.ts";
+import type { ForwardAction } from "../route/forward-action.ts";
 import type { RequestTimeouts } from "./request-timeouts.ts";
 import { rewriteRequest } from "./rewrite-request.ts";
-import type { RouteEntry } from "./route-entry.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouterConfig } from "./router-config.ts";
 
 const ALT_RESPONSE = knownHeaderId("x-envoy-upstream-rq-timeout-alt-response");

@@ -1,7 +1,7 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { LocalReply } from "../api.ts";
 import { ResponseFlag } from "../response-flags.ts";
-import type { ClusterHandles } from "./cluster-handles.ts";
+import type { ClusterHandles } from "../route/cluster-handles.ts";
 import type { RouterConfig } from "./router-config.ts";
 import { strictCheck } from "./strict-check.ts";
 

@@ -2,7 +2,7 @@ import type { HeaderMap } from "../../http/header-map.ts";
 import { NumberLines } from "../../http/number-lines.ts";
 import { knownHeaderId, type HeaderId } from "../../http/header-name.ts";
 import { formatGrpcTimeout } from "../../grpc/timeout.ts";
-import type { RetryPolicy } from "./retry-policy.ts";
+import type { RetryPolicy } from "../route/retry-policy.ts";
 
 const EXPECTED = knownHeaderId("x-envoy-expected-rq-timeout-ms");
 const GLOBAL = knownHeaderId("x-envoy-upstream-rq-timeout-ms");

@@ -4,9 +4,9 @@ import { HeaderMap } from "../../http/header-map.ts";
 import type { ResetReason } from "../../http/stream.ts";
 import { fromJson } from "../../proto/registry.ts";
 import { TestClusters } from "../../testing/test-clusters.ts";
-import { ClusterHandles } from "./cluster-handles.ts";
+import { ClusterHandles } from "../route/cluster-handles.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
-import { compileRetryPolicy, noRetries } from "./retry-policy.ts";
+import { compileRetryPolicy, noRetries } from "../route/retry-policy.ts";
 import { RetryState } from "./retry-state.ts";
 
 type Json = Parameters<typeof fromJson>[1];

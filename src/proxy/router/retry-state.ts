@@ -4,9 +4,9 @@ import type { ResetReason } from "../../http/stream.ts";
 import type { Cluster, RoutingPriority } from "../api.ts";
 import { matchesAll, type HeaderMatcher } from "../matcher/header-matcher.ts";
 import { ResponseFlag } from "../response-flags.ts";
-import type { ClusterHandles } from "./cluster-handles.ts";
-import { parseRetryGrpcOn, parseRetryOn, RetryOn } from "./retry-on.ts";
-import { noRetries, type ResetHeader, type RetryPolicy } from "./retry-policy.ts";
+import type { ClusterHandles } from "../route/cluster-handles.ts";
+import { parseRetryGrpcOn, parseRetryOn, RetryOn } from "../route/retry-on.ts";
+import { noRetries, type ResetHeader, type RetryPolicy } from "../route/retry-policy.ts";
 
 const RETRY_ON = knownHeaderId("x-envoy-retry-on");
 const RETRY_GRPC_ON = knownHeaderId("x-envoy-retry-grpc-on");

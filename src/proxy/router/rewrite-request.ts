@@ -1,9 +1,9 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import type { Host, StreamInfo } from "../api.ts";
-import type { ForwardAction } from "./forward-action.ts";
-import { pathEnd, type PathRewrite } from "./path-rewrite.ts";
-import type { RouteEntry } from "./route-entry.ts";
+import type { ForwardAction } from "../route/forward-action.ts";
+import { pathEnd, type PathRewrite } from "../route/path-rewrite.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
 
 const ORIGINAL_HOST = knownHeaderId("x-envoy-original-host");
 const ORIGINAL_PATH = knownHeaderId("x-envoy-original-path");

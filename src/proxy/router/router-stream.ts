@@ -13,9 +13,9 @@ import {
   type UpstreamConnectionInfo,
   type Verdict,
 } from "../api.ts";
-import { clusterHandles, type ClusterHandles } from "./cluster-handles.ts";
+import { clusterHandles, type ClusterHandles } from "../route/cluster-handles.ts";
 import { directReply } from "./direct-reply.ts";
-import type { ForwardAction } from "./forward-action.ts";
+import type { ForwardAction } from "../route/forward-action.ts";
 import { FlowControl } from "./flow-control.ts";
 import { KeptBody } from "./kept-body.ts";
 import { OVERLOADED, refuse } from "./refuse.ts";
@@ -24,7 +24,7 @@ import { RequestTimeouts } from "./request-timeouts.ts";
 import { resetBody, resetDetails, resetReasonFlag } from "./reset-reason.ts";
 import { RetryState, verdictFlag } from "./retry-state.ts";
 import { rewriteToEndpoint } from "./rewrite-request.ts";
-import type { RouteEntry } from "./route-entry.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouterConfig } from "./router-config.ts";
 import { sendRequest, sendTunnelBytes } from "./send-request.ts";
 import { asksForTunnel, tunnelAnswer } from "./tunnel.ts";

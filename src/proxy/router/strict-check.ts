@@ -1,7 +1,7 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { LocalReply } from "../api.ts";
 import { ResponseFlag } from "../response-flags.ts";
-import { parseRetryGrpcOn, parseRetryOn } from "./retry-on.ts";
+import { parseRetryGrpcOn, parseRetryOn } from "../route/retry-on.ts";
 
 const isInteger = (value: string): boolean => /^\s*[+-]?\d{1,10}\s*$/.test(value);
 

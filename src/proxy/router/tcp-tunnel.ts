@@ -10,7 +10,7 @@ import type {
   PoolRequest,
   UpstreamConnection,
 } from "../api.ts";
-import type { ConnectTermination } from "./connect-termination.ts";
+import type { ConnectTermination } from "../route/connect-termination.ts";
 
 const NO_BYTES = Buffer.alloc(0);
 

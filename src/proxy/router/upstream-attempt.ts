@@ -10,7 +10,7 @@ import type {
   StreamInfo,
   UpstreamConnectionInfo,
 } from "../api.ts";
-import type { ConnectTermination } from "./connect-termination.ts";
+import type { ConnectTermination } from "../route/connect-termination.ts";
 import { TcpTunnel } from "./tcp-tunnel.ts";
 
 /** Timers of a try. */

@@ -4,10 +4,10 @@ import type { Extensions, FactoryContext } from "../api.ts";
 import { clusterSettings } from "./cluster-settings.ts";
 import { clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
-import { dnsOptions } from "./dns-config.ts";
-import { discoveryType } from "./endpoint-source.ts";
-import { chooseLbPolicy } from "./lb-policy.ts";
-import { addressProblem, checkAssignment, placedEndpoints } from "./load-assignment.ts";
+import { dnsOptions } from "./hosts/dns-config.ts";
+import { discoveryType } from "./hosts/endpoint-source.ts";
+import { chooseLbPolicy } from "./balancing/lb-policy.ts";
+import { addressProblem, checkAssignment, placedEndpoints } from "./hosts/load-assignment.ts";
 import { HTTP_PROTOCOL_OPTIONS, protocolOptions } from "./upstream-protocols.ts";
 
 /** envoy.config.cluster.v3.Cluster.LbPolicy */

@@ -22,17 +22,17 @@ import { requestServerName } from "./auto-name.ts";
 import { clusterSettings, type ClusterSettings } from "./cluster-settings.ts";
 import { ClusterStats, clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
-import { ConnectionPool } from "./connection-pool.ts";
-import { HostSet, type BalancerFactory } from "./host-set.ts";
-import { UpstreamHost } from "./host.ts";
-import { chooseLbPolicy } from "./lb-policy.ts";
-import { TcpConnection } from "./tcp-connection.ts";
-import { discoveryType } from "./endpoint-source.ts";
-import { OriginalDstHosts } from "./original-dst-hosts.ts";
-import type { Pool, PoolContext } from "./pool.ts";
+import { ConnectionPool } from "./pool/connection-pool.ts";
+import { HostSet, type BalancerFactory } from "./hosts/host-set.ts";
+import { UpstreamHost } from "./hosts/host.ts";
+import { chooseLbPolicy } from "./balancing/lb-policy.ts";
+import { TcpConnection } from "./pool/tcp-connection.ts";
+import { discoveryType } from "./hosts/endpoint-source.ts";
+import { OriginalDstHosts } from "./hosts/original-dst-hosts.ts";
+import type { Pool, PoolContext } from "./pool/pool.ts";
 import { alpnNames, type PoolProtocol } from "./upstream-protocols.ts";
 import type { SharedCounts } from "./shared-counts.ts";
-import { priorityLoads, type PriorityLoad } from "./priority-load.ts";
+import { priorityLoads, type PriorityLoad } from "./balancing/priority-load.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 

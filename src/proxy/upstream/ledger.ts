@@ -1,7 +1,7 @@
 import { headerKeyFormatLedger } from "../header-key-format.ts";
 import { http2OptionsLedger } from "../http2-options.ts";
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
-import { dnsConfigLedger } from "./dns-config.ts";
+import { dnsConfigLedger } from "./hosts/dns-config.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
 export const upstreamLedger: Ledger = {

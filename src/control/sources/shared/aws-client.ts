@@ -1,4 +1,4 @@
-import type { OptionTable } from "../../source-options.ts";
+import type { OptionTable } from "../../catalog/source-options.ts";
 import { AwsCredentialChain } from "./aws-credentials.ts";
 import { signRequest } from "./aws-signature.ts";
 import { HttpClient, parseJson, type HttpReply } from "../../../base/http-client.ts";

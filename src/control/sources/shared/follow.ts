@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Reading } from "../../model.ts";
-import type { SourceContext } from "../../source.ts";
+import type { SourceContext } from "../../catalog/source.ts";
 import { describeError } from "../../../base/describe-error.ts";
 
 const RETRY_MS = 500;

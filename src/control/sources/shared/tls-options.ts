@@ -1,4 +1,4 @@
-import type { OptionTable } from "../../source-options.ts";
+import type { OptionTable } from "../../catalog/source-options.ts";
 
 /** Options that every source over HTTPS has. */
 export const tlsOptions = {

@@ -1,4 +1,4 @@
-import type { SourceLog } from "../../source.ts";
+import type { SourceLog } from "../../catalog/source.ts";
 
 const MAX_REMEMBERED = 1000;
 

@@ -1,0 +1,40 @@
+import type { Counter, Gauge, StatScope } from "../../../stats/stat-store.ts";
+import type { HostSpec } from "../../link.ts";
+
+/** Stats about the hosts of one cluster, kept by the main thread. */
+export class MembershipStats {
+  readonly #change: Counter;
+  readonly #noRebuild: Counter;
+  readonly #total: Gauge;
+  readonly #healthy: Gauge;
+  readonly #degraded: Gauge;
+  readonly #maxWeight: Gauge;
+
+  readonly #dynamic: boolean;
+
+  /** @param dynamic hosts come from EDS or DNS */
+  constructor(scope: StatScope, dynamic: boolean) {
+    this.#dynamic = dynamic;
+    this.#change = scope.counter("membership_change");
+    this.#noRebuild = scope.counter("update_no_rebuild");
+    this.#total = scope.gauge("membership_total");
+    this.#healthy = scope.gauge("membership_healthy");
+    this.#degraded = scope.gauge("membership_degraded");
+    this.#maxWeight = scope.gauge("max_host_weight");
+  }
+
+  /** Counts new hosts. */
+  update(hosts: readonly HostSpec[], membershipChanged: boolean): void {
+    if (membershipChanged) this.#change.inc();
+    this.#total.set(hosts.length);
+    this.#healthy.set(hosts.filter((host) => host.health === "healthy").length);
+    this.#degraded.set(hosts.filter((host) => host.health === "degraded").length);
+    // Envoy keeps it for clusters whose hosts may change.
+    if (this.#dynamic) this.#maxWeight.set(hosts.reduce((most, host) => Math.max(most, host.weight), 0));
+  }
+
+  /** An update said what is known already. */
+  unchanged(): void {
+    this.#noRebuild.inc();
+  }
+}
