@@ -33,6 +33,7 @@ const debianPackages: Record<string, string> = {
 /** Go module that each program is built from. */
 const goModules: Record<string, string> = {
   h2spec: "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
+  grpcurl: "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
   "grpc-interop-client": "google.golang.org/grpc/interop/client@v1.85.0",
   "grpc-interop-server": "google.golang.org/grpc/interop/server@v1.85.0",
 };

@@ -21,6 +21,7 @@ export type PeerName =
   | "grpc-interop-client"
   | "grpc-interop-server"
   | "grpc-python-xds-client"
+  | "grpcurl"
   | "weft";
 
 const root = join(import.meta.dirname, "../..");
