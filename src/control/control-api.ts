@@ -1,6 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import { Hono } from "hono";
 import type { AdsServer } from "./xds/ads-server.ts";
+import type { ApiAccess } from "./api-access.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { CatalogStore } from "./catalog/catalog-store.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
@@ -16,6 +17,7 @@ import type { Traffic } from "./traffic/traffic.ts";
 import type { WeftLimits } from "./views/weft-limits.ts";
 
 export interface ControlApiParts {
+  readonly access: ApiAccess;
   readonly catalog: CatalogStore;
   readonly ads: AdsServer;
   readonly metrics: ControlMetrics;
@@ -39,6 +41,7 @@ const MAX_WAIT_SECONDS = 300;
 export function controlApi(parts: ControlApiParts): Hono {
   const { catalog, ads, metrics } = parts;
   const api = new Hono();
+  api.use(parts.access.check);
   api.get("/healthz", (context) => context.text("OK\n"));
   api.get("/readyz", (context) =>
     parts.ready() ? context.text("OK\n") : context.text(`${waiting(parts)}\n`, 503),

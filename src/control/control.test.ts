@@ -258,12 +258,24 @@ test("startControl() serves secrets of a folder to who asks for them by name", a
   t.after(() => rm(secrets, { recursive: true }));
   const { cert } = makeCertificate({ name: "ca", ca: true });
   await writeFile(join(secrets, "mesh.ca.crt"), cert);
-  const { client } = await fixture(t, { secrets });
+  const { client, control } = await fixture(t, { secrets });
   const edge = client();
   const type = "envoy.extensions.transport_sockets.tls.v3.Secret";
   edge.subscribe(type, ["mesh.ca"]);
   const response = await edge.next();
   assert.equal(decode(type, response.resources[0]!.value).name, "mesh.ca");
+  const api = `http://127.0.0.1:${control.apiPort}`;
+  const polled = await fetch(`${api}/v3/discovery:secrets`, { method: "POST", body: "{}" });
+  assert.equal(polled.status, 403, "not on the port for people");
+  const shown = (await (await fetch(`${api}/v1/nodes/edge-1/resources`)).json()) as Record<
+    string,
+    { name: string; resource: object }[]
+  >;
+  assert.deepEqual(
+    shown[type]?.map(({ resource }) => resource),
+    [{ name: "mesh.ca" }],
+    "and not to people",
+  );
   await assert.rejects(
     startControl({ sources: ["file:path=x"], host: "0.0.0.0", secrets, log: { info() {}, warn() {} } }),
     /Cannot serve secrets in clear text on 0\.0\.0\.0/,

@@ -1,9 +1,10 @@
-import { serve } from "@hono/node-server";
 import { AdsServer } from "./xds/ads-server.ts";
+import { ApiAccess, type ApiAccessFiles } from "./api-access.ts";
 import { AuditLog } from "./audit-log.ts";
 import { CatalogStore } from "./catalog/catalog-store.ts";
 import { controlApi } from "./control-api.ts";
 import { ControlMetrics } from "./control-metrics.ts";
+import { listenApi } from "./listen-api.ts";
 import { followSource } from "./catalog/follow-source.ts";
 import { defaultHoldOptions, type HoldOptions } from "./catalog/hold.ts";
 import { holdOptionsOf } from "./policy/hold-settings.ts";
@@ -58,6 +59,8 @@ export interface ControlOptions {
   readonly xds?: XdsOptions;
   /** HTTP port; 0 = any. */
   readonly apiPort?: number;
+  /** Who may use the API; default: everybody, without TLS. */
+  readonly apiAccess?: ApiAccessFiles;
   /** Where the last known good catalog is kept; none = not kept. */
   readonly lastGood?: string;
   readonly hold?: HoldOptions;
@@ -209,7 +212,9 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
     log,
   });
   const notes = new Map(names.map((name) => [name, new SourceNotes()]));
+  const access = await ApiAccess.load(options.apiAccess ?? {});
   const api = controlApi({
+    access,
     audit,
     notes,
     policy: () => configuration.policy,
@@ -227,7 +232,7 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
       nodes: () => ads.sessions.map(({ node }) => node),
     }),
   });
-  const http = await listenHttp(api, options.apiHost ?? host, options.apiPort ?? 0);
+  const http = await listenApi(api, options.apiHost ?? host, options.apiPort ?? 0, access.tls);
   let xdsPort: number;
   try {
     xdsPort = await ads.listen();
@@ -244,7 +249,11 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
       signal: stopping.signal,
     }),
   );
-  running.push(configuration.follow(stopping.signal), credentials.follow(ads.grpc, log, stopping.signal));
+  running.push(
+    configuration.follow(stopping.signal),
+    credentials.follow(ads.grpc, log, stopping.signal),
+    access.follow(log, stopping.signal, (tls) => http.setTls(tls)),
+  );
   if (options.secrets !== undefined) {
     const take = (secrets: readonly Resource[]) => {
       snapshots.update({ secrets });
@@ -281,23 +290,6 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("127.");
-}
-
-async function listenHttp(
-  api: ReturnType<typeof controlApi>,
-  host: string,
-  port: number,
-): Promise<{ port: number; close(): void }> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = serve({ fetch: api.fetch, hostname: host, port }, (info) => resolve(info.port));
-  server.on("error", (error) => reject(new Error(`Cannot listen on ${host}:${port}: ${error.message}`)));
-  return {
-    port: await promise,
-    close() {
-      server.close();
-      if ("closeAllConnections" in server) server.closeAllConnections();
-    },
-  };
 }
 
 async function restore(file: string, catalog: CatalogStore, log: SourceLog): Promise<boolean> {

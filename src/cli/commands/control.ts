@@ -1,4 +1,5 @@
 import { collect, onTermination, parsePort, UsageError, type CliCommand } from "../command.ts";
+import { addApiFlags, apiAccess, type ApiFlags } from "../control/api-flags.ts";
 import { askControl, callControl } from "../control/ask-control.ts";
 import { defineDeploymentCommands } from "../control/deployment-commands.ts";
 import { defineErrorsCommand } from "../control/errors-command.ts";
@@ -17,7 +18,7 @@ import { printTable } from "../table.ts";
 
 const DEFAULT_API = "http://127.0.0.1:18001";
 
-interface ServeOptions extends EtcdFlags, XdsFlags, TrafficFlags {
+interface ServeOptions extends EtcdFlags, XdsFlags, ApiFlags, TrafficFlags {
   source: string[];
   mesh?: string;
   host: string;
@@ -108,6 +109,7 @@ export const controlCommand: CliCommand = {
       "NAME.crt with NAME.key, NAME.ca.crt: secrets that proxies may ask for by name",
     );
     addXdsFlags(serving);
+    addApiFlags(serving);
     addTrafficFlags(serving);
     addEtcdFlags(serving, "/weft/control/");
     const api = ["--api <url>", "address of the control plane's API", DEFAULT_API] as const;
@@ -161,6 +163,7 @@ async function serve(options: ServeOptions): Promise<void> {
     xds: xdsOptions(options),
     traffic: trafficSettings(options),
     apiPort: options.apiPort,
+    apiAccess: apiAccess(options),
     hold: { ...defaultHoldOptions, maxHoldMs },
     weft: ledgers,
     log,
@@ -170,7 +173,9 @@ async function serve(options: ServeOptions): Promise<void> {
     ...(options.secrets !== undefined && { secrets: options.secrets }),
     ...(store !== undefined && { store }),
   });
-  log.info(`xDS on ${options.host}:${control.xdsPort}, API on http://${options.host}:${control.apiPort}`);
+  log.info(
+    `xDS on ${options.host}:${control.xdsPort}, API on ${options.apiTlsCert === undefined ? "http" : "https"}://${options.host}:${control.apiPort}`,
+  );
   onTermination(() => control.close());
 }
 

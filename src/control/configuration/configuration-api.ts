@@ -5,6 +5,7 @@ import { ConfigError } from "../../base/load-config.ts";
 import type { Configuration } from "./configuration.ts";
 import type { DeploymentController } from "../deployments/deployment-controller.ts";
 import { sharesOf, type Deployment } from "../deployments/deployment.ts";
+import { userOf } from "../api-access.ts";
 import type { Catalog } from "../model.ts";
 import { policyChanges } from "../policy/policy-changes.ts";
 import { StoreUnavailable, type Revision } from "../store/revision-store.ts";
@@ -97,11 +98,6 @@ function show(deployment: Deployment, controller: DeploymentController): object 
     shares: sharesOf(deployment),
     waits_for: controller.waitsFor(deployment.service),
   };
-}
-
-/** Who asks, as they say; there is no authentication yet. */
-function userOf(context: Context): string {
-  return context.req.header("x-weft-user") ?? "unknown";
 }
 
 async function answer(context: Context, work: () => Promise<object>): Promise<Response> {

@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { decode, toJson } from "../../proto/registry.ts";
 import type { AdsSession } from "./ads-session.ts";
-import { RESOURCE_TYPES, type ResourceTypeName } from "./resource-type.ts";
+import { RESOURCE_TYPES, SECRET, type ResourceTypeName } from "./resource-type.ts";
 
 /** One resource that a node is to have. */
 export interface NodeResource {
@@ -9,7 +9,7 @@ export interface NodeResource {
   readonly version: string;
   /** Whether the node has this version. */
   readonly accepted: boolean;
-  /** In Envoy's JSON form. */
+  /** In Envoy's JSON form; of a secret only its name. */
   readonly resource: JsonValue;
 }
 
@@ -25,7 +25,7 @@ export function nodeResources(
         const { resource, accepted } = session.standing(type, name);
         if (resource === undefined || byName.get(name)?.accepted === true) continue;
         const { version, bytes } = resource;
-        const json = toJson(type, decode(type, bytes) as never);
+        const json = type === SECRET ? { name } : toJson(type, decode(type, bytes) as never);
         byName.set(name, { name, version, accepted: accepted === version, resource: json });
       }
     }

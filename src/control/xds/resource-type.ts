@@ -8,7 +8,7 @@ interface TypeDef {
   readonly stream?: string;
   /** Its incremental method. */
   readonly delta: string;
-  /** `POST /v3/discovery:NAME`; none where REST cannot carry the type. */
+  /** `POST /v3/discovery:NAME`; none where REST cannot carry the type, and for keys: its port does not ask who it is. */
   readonly rest?: string;
   /** A state-of-the-world response tells all there is, so that a resource it lacks is a removed one. */
   readonly fullState?: true;
@@ -34,7 +34,6 @@ const types = {
     service: "envoy.service.secret.v3.SecretDiscoveryService",
     stream: "StreamSecrets",
     delta: "DeltaSecrets",
-    rest: "secrets",
   },
   "envoy.config.listener.v3.Listener": {
     service: "envoy.service.listener.v3.ListenerDiscoveryService",
@@ -86,6 +85,7 @@ export const RESOURCE_TYPES = Object.keys(types) as readonly ResourceTypeName[];
 export const CLUSTER = "envoy.config.cluster.v3.Cluster" satisfies ResourceTypeName;
 export const ENDPOINT = "envoy.config.endpoint.v3.ClusterLoadAssignment" satisfies ResourceTypeName;
 export const ROUTE = "envoy.config.route.v3.RouteConfiguration" satisfies ResourceTypeName;
+export const SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret" satisfies ResourceTypeName;
 export const VIRTUAL_HOST = "envoy.config.route.v3.VirtualHost" satisfies ResourceTypeName;
 
 /** How resources of the type are asked for and pushed. */

@@ -35,7 +35,10 @@ const selections = new WeakMap<ResourceChanges, ResourceChanges>();
 export function restDiscovery(parts: RestDiscoveryParts): Hono {
   const api = new Hono();
   api.post("/v3/:discovery{discovery:[a-z_-]+}", async (context) => {
-    const type = restTypes.get(context.req.param("discovery").slice("discovery:".length));
+    const name = context.req.param("discovery").slice("discovery:".length);
+    if (name === "secrets")
+      return context.json({ error: "secrets are served by gRPC alone, on the xDS port" }, 403);
+    const type = restTypes.get(name);
     if (type === undefined) return context.json({ error: "unknown resource type" }, 404);
     if (!parts.ready()) return context.json({ error: parts.waiting() }, 503);
     try {

@@ -3,9 +3,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { directoryChanges } from "../directory-changes.ts";
 import { encodeResource, type Resource } from "./resource.ts";
+import { SECRET } from "./resource-type.ts";
 import type { SourceLog } from "../catalog/source.ts";
 
-const SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret";
 const CERTIFICATE = /^(.+)\.crt$/;
 const AUTHORITY = /^(.+)\.ca\.crt$/;
 

@@ -4,7 +4,7 @@ import type { DiscoveryRequest } from "./discovery-request.ts";
 import { Interest } from "./interest.ts";
 import type { ResourceChanges } from "./resource-changes.ts";
 import { ResourceSet } from "./resource-set.ts";
-import { CLUSTER, ENDPOINT, type ResourceTypeName } from "./resource-type.ts";
+import { CLUSTER, ENDPOINT, SECRET, type ResourceTypeName } from "./resource-type.ts";
 import { Subscription } from "./subscription.ts";
 
 /** Resources from "a=1 b=2": names and versions. */
@@ -201,6 +201,19 @@ test("incremental: a wildcard without content is answered, so that the client ne
   client.ask();
   assert.equal(client.told(resources()), "");
 });
+
+for (const protocol of ["sotw", "delta"] as const) {
+  test(`${protocol}: a wildcard is not told the secrets, whose names are`, () => {
+    const client = new TestClient(protocol, SECRET);
+    const have = resources("a=1 b=1", SECRET);
+    client.ask("*");
+    const first = client.told(have);
+    assert.equal(first ?? "", "");
+    if (first !== undefined) client.ack();
+    client.ask("* a");
+    assert.equal(client.told(have), "a=1");
+  });
+}
 
 test("incremental: who asks for nothing of a type without wildcard is told so", () => {
   const client = delta(ENDPOINT);

@@ -3,7 +3,7 @@ import type { DiscoveryProtocol } from "./discovery-response.ts";
 import { Interest } from "./interest.ts";
 import { ResourceChanges } from "./resource-changes.ts";
 import { ResourceSet } from "./resource-set.ts";
-import { typeDef, VIRTUAL_HOST, type ResourceTypeName } from "./resource-type.ts";
+import { SECRET, typeDef, VIRTUAL_HOST, type ResourceTypeName } from "./resource-type.ts";
 
 /** What a request turned out to be. */
 export type RequestVerdict =
@@ -196,14 +196,16 @@ export class Subscription {
     return this.#wanted.isNone ? changes : changes.plus(available.select(this.#wanted));
   }
 
-  #followSotw({ subscribe }: DiscoveryRequest): void {
+  #followSotw(request: DiscoveryRequest): void {
+    const subscribe = this.#allowed(request.subscribe);
     if (!subscribe.isNone) this.#everNamed = true;
     // An empty list means everything only to those who never named anything; later it takes everything back.
     const implicit = subscribe.isNone && !this.#everNamed && typeDef(this.type).fullState === true;
     this.#follow(implicit ? EVERYTHING : subscribe);
   }
 
-  #followDelta({ subscribe, unsubscribe }: DiscoveryRequest, first: boolean): void {
+  #followDelta({ unsubscribe, ...request }: DiscoveryRequest, first: boolean): void {
+    const subscribe = this.#allowed(request.subscribe);
     if (first && subscribe.isNone && unsubscribe.isNone) {
       if (typeDef(this.type).fullState === true) this.#follow(EVERYTHING);
       return;
@@ -216,6 +218,11 @@ export class Subscription {
     if (this.#sent === undefined) return;
     this.#wanted = this.#wanted.with(subscribe);
     if (wildcard && this.#interest.wildcard) this.#wanted = this.#wanted.with(unsubscribe);
+  }
+
+  /** Keys are given to those who know their names. */
+  #allowed(interest: Interest): Interest {
+    return this.type === SECRET ? interest.without(EVERYTHING) : interest;
   }
 
   #follow(next: Interest): void {
