@@ -14,6 +14,11 @@ export interface ListenSocketsOptions {
 }
 
 const DEFAULT_BACKLOG = 4096;
+/**
+ * The event loop accepts one connection per socket and round, and a round under load is long: five hundred clients that
+ * come at once behind five hundred that are busy would wait for seconds.
+ */
+const SOCKETS_PER_ADDRESS = 8;
 
 /**
  * The listening sockets of one listener in one worker. They must not be closed while clients connect: a reuse_port
@@ -34,11 +39,19 @@ export class ListenSockets {
 
   /** Addresses that it accepts on, as the system gave them. */
   addresses(): BindAddress[] {
-    return this.#entries.map(({ server }) => {
+    const found = new Map<string, BindAddress>();
+    for (const { server } of this.#entries) {
       const address = server.address();
-      if (address === null || typeof address === "string") return { ip: "", port: 0, path: address ?? "" };
-      return { ip: address.address, port: address.port, path: "" };
-    });
+      if (address === null || typeof address === "string")
+        found.set(address ?? "", { ip: "", port: 0, path: address ?? "" });
+      else
+        found.set(`${address.address}|${address.port}`, {
+          ip: address.address,
+          port: address.port,
+          path: "",
+        });
+    }
+    return [...found.values()];
   }
 
   /** Begins to accept on all addresses that it has no socket for; rejects with the first error, those closed. */
@@ -48,7 +61,9 @@ export class ListenSockets {
       for (const address of bind) {
         // A socket by path cannot be shared: the first worker has it.
         if (address.path !== "" && this.#options.workerIndex > 0) continue;
-        if (!this.#entries.some((entry) => isSame(entry.bind, address))) await this.#open(address);
+        if (this.#entries.some((entry) => isSame(entry.bind, address))) continue;
+        await this.#open(address);
+        if (address.path === "" && address.port !== 0) await this.#openMore(address);
       }
     } catch (error) {
       for (const { server } of this.#entries)
@@ -139,6 +154,18 @@ export class ListenSockets {
       });
       this.#serve(bind, server);
     });
+  }
+
+  /** The others make accepting faster; without them, as where descriptors run out, the first does it alone. */
+  async #openMore(bind: BindAddress): Promise<void> {
+    for (let more = 1; more < SOCKETS_PER_ADDRESS; more++) {
+      try {
+        await this.#open(bind);
+      } catch {
+        this.#entries.pop()!.server.close();
+        return;
+      }
+    }
   }
 
   #createServer(): Server {
