@@ -9,6 +9,8 @@ export type AdsRequest = MessageOf<"envoy.service.discovery.v3.DiscoveryRequest"
 /** An ADS server that shows requests one by one and says what it is told to say. */
 export class ScriptedAdsServer {
   readonly port: number;
+  /** Opened so far. */
+  streams = 0;
   readonly #server: http2.Http2Server;
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   #requests: AdsRequest[] = [];
@@ -29,6 +31,7 @@ export class ScriptedAdsServer {
     server.on("session", (session) => this.#sessions.add(session));
     server.on("stream", (stream: http2.ServerHttp2Stream) => {
       this.#stream = stream;
+      this.streams++;
       stream.respond({ ":status": 200, "content-type": "application/grpc" });
       stream.on("error", () => undefined);
       const decoder = new FrameDecoder();

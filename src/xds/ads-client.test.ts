@@ -7,6 +7,7 @@ import { AdsClient } from "./ads-client.ts";
 import { decodeResources } from "./decode-resources.ts";
 import type { WatchHandler } from "./source.ts";
 import { ScriptedAdsServer } from "../testing/scripted-ads-server.ts";
+import { waitUntil } from "../testing/wait-until.ts";
 import { TestClusters } from "../testing/test-clusters.ts";
 import { ADS_PATH, XDS_TYPES } from "./types.ts";
 
@@ -64,6 +65,44 @@ test("AdsClient asks for endpoints before it acknowledges the clusters that need
   const third = await server.next();
   assert.equal(third.typeUrl, XDS_TYPES.cds.typeUrl);
   assert.deepEqual([third.versionInfo, third.responseNonce, third.errorDetail], ["v1", "n1", undefined]);
+});
+
+test("AdsClient keeps back what a paused type has to say, and says the newest of it at the end", async (t) => {
+  const server = await ScriptedAdsServer.start(t);
+  const clock = new FakeClock();
+  const ads = client(t, server, clock);
+  const seen: string[] = [];
+  ads.watch(
+    "cds",
+    undefined,
+    quiet((_resources, version) => seen.push(version)),
+  );
+  ads.watch("lds", undefined, quiet());
+  await server.next();
+  await server.next();
+  ads.pause("cds");
+  server.send("cds", "v1", "n1", [cluster("a")]);
+  server.send("cds", "v2", "n2", [cluster("a")]);
+  server.send("lds", "l1", "n3", []);
+  const other = await server.next();
+  assert.deepEqual([other.typeUrl, other.responseNonce], [XDS_TYPES.lds.typeUrl, "n3"]);
+  assert.deepEqual(seen, ["v1", "v2"]);
+  ads.resume("cds");
+  const held = await server.next();
+  assert.deepEqual([held.versionInfo, held.responseNonce], ["v2", "n2"]);
+  // A new stream's first request waits as well, and nothing of the old stream is said on it.
+  ads.pause("cds");
+  server.send("cds", "v3", "n4", [cluster("a")]);
+  await waitUntil("v3 is taken over", () => seen.length === 3);
+  server.breakStream();
+  await waitUntil("the stream is opened again", () => {
+    clock.advance(1000);
+    return server.streams === 2;
+  });
+  assert.equal((await server.next()).typeUrl, XDS_TYPES.lds.typeUrl);
+  ads.resume("cds");
+  const again = await server.next();
+  assert.deepEqual([again.versionInfo, again.responseNonce], ["v3", ""]);
 });
 
 test("AdsClient rejects what breaks a rule or what a watch throws at, and keeps the version", async (t) => {

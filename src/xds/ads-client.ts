@@ -50,6 +50,8 @@ export class AdsClient {
   readonly #types = new Map<XdsKind, TypeState>();
   readonly #dirty = new Map<XdsKind, "names" | "again">();
   readonly #backoff: JitteredBackoff;
+  /** Types that say nothing for now, with the newest thing that they would have said. */
+  readonly #paused = new Map<XdsKind, SotwRequest | undefined>();
   #stream: GrpcStream | undefined;
   #cancelRetry: (() => void) | undefined;
   #started = false;
@@ -90,6 +92,18 @@ export class AdsClient {
         this.#touch(kind, "names");
       },
     };
+  }
+
+  /** Keeps requests and acknowledgements of a type back. What comes for it is taken over all the same. */
+  pause(kind: XdsKind): void {
+    if (!this.#paused.has(kind)) this.#paused.set(kind, undefined);
+  }
+
+  /** Sends the newest of what was kept back. */
+  resume(kind: XdsKind): void {
+    const held = this.#paused.get(kind);
+    this.#paused.delete(kind);
+    if (held !== undefined) this.#send(XDS_TYPES[kind], held);
   }
 
   close(): void {
@@ -155,6 +169,10 @@ export class AdsClient {
   }
 
   #send(type: XdsType, request: SotwRequest): void {
+    if (this.#paused.has(type.kind)) {
+      this.#paused.set(type.kind, request);
+      return;
+    }
     const message = create("envoy.service.discovery.v3.DiscoveryRequest", {
       versionInfo: request.version,
       node: this.#options.node,
@@ -224,6 +242,8 @@ export class AdsClient {
   #broke(detail: string): void {
     if (this.#closed) return;
     this.#stream = undefined;
+    // A new stream begins with requests of its own.
+    for (const kind of this.#paused.keys()) this.#paused.set(kind, undefined);
     this.#options.onState(false, detail);
     for (const state of this.#types.values()) {
       state.subscription.closed();

@@ -40,6 +40,7 @@ function setup() {
   const merged = new MergedStats();
   const stats = new StatStore((update) => merged.update("main", update));
   const sent: ToWorker[] = [];
+  const warming: boolean[] = [];
   const watches = new Map<string, WatchHandler>();
   const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
   const common = { clock, stats, logger: () => quiet };
@@ -57,6 +58,7 @@ function setup() {
     ...common,
     ...rest,
     secrets: new SecretManager({ ...common, ...rest, check: () => undefined }),
+    onWarming: (some) => warming.push(some),
     merged,
     resolver: (events) => new HostResolver({ ...common, hostStates, random: () => 0.5 }, events),
     check: (cluster: MessageOf<typeof NAME>) => {
@@ -67,7 +69,7 @@ function setup() {
     stats.flush();
     return merged.snapshot().counters.get(name) ?? 0;
   };
-  return { clock, manager, sent, watches, counter };
+  return { clock, manager, sent, watches, warming, counter };
 }
 
 /** Lets promises that are due run. */
@@ -136,6 +138,37 @@ test("ClusterManager.applyCds() keeps endpoints over updates, refuses one by one
   assert.equal(manager.cdsVersion, "v2");
   assert.equal(counter("cluster_manager.cluster_removed"), 1);
   assert.equal(manager.clusters.has("s"), false);
+  manager.close();
+});
+
+test("ClusterManager tells when clusters begin to warm and when all are warm, but not while it starts", async () => {
+  const { manager, watches, warming } = setup();
+  const ready = manager.initialise(source);
+  await settle();
+  const cds = watches.get("cds *")!;
+  cds.onResources([resource(edsCluster("a"))], "v1");
+  watches.get("eds a")!.onResources([assignment("a", 7)], "1");
+  await ready;
+  assert.deepEqual(warming, []);
+  cds.onResources(
+    ["a", "b", "c"].map((name) => resource(edsCluster(name))),
+    "v2",
+  );
+  assert.deepEqual(warming, [true]);
+  watches.get("eds b")!.onResources([assignment("b", 8)], "2");
+  assert.deepEqual(warming, [true]);
+  watches.get("eds c")!.onResources([assignment("c", 9)], "2");
+  assert.deepEqual(warming, [true, false]);
+  // A cluster that is taken away while it warms holds nothing up.
+  cds.onResources(
+    ["a", "d"].map((name) => resource(edsCluster(name))),
+    "v3",
+  );
+  cds.onResources(
+    ["a"].map((name) => resource(edsCluster(name))),
+    "v4",
+  );
+  assert.deepEqual(warming, [true, false, true, false]);
   manager.close();
 });
 

@@ -56,6 +56,8 @@ export interface ClusterManagerOptions {
   /** Throws an Error with Envoy's text if a worker would not take the cluster. */
   check(cluster: ClusterMessage, dynamic: boolean): void;
   broadcast(message: ToWorker): void;
+  /** After the start: the first cluster begins to warm (true), the last one is done (false). */
+  onWarming(some: boolean): void;
   readonly secrets: SecretManager;
   readonly stats: StatStore;
   readonly merged: MergedStats;
@@ -78,6 +80,8 @@ export class ClusterManager {
   #cds: Subscription | undefined;
   #onIdle: (() => void)[] = [];
   #edsHeld = true;
+  #initialised = false;
+  #toldWarming = false;
 
   constructor(options: ClusterManagerOptions) {
     this.#options = options;
@@ -108,6 +112,7 @@ export class ClusterManager {
     for (const state of this.#warming) this.#openEds(state, state.warming!);
     if (cds !== undefined) await this.#openCds(cds);
     await this.#settled(() => true);
+    this.#initialised = true;
     this.#log.info("cm init: all clusters initialized");
   }
 
@@ -326,6 +331,10 @@ export class ClusterManager {
     const checks = this.#onIdle;
     this.#onIdle = [];
     for (const check of checks) check();
+    const warming = this.#warming.size > 0;
+    if (!this.#initialised || warming === this.#toldWarming) return;
+    this.#toldWarming = warming;
+    this.#options.onWarming(warming);
   }
 }
 

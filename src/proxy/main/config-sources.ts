@@ -72,6 +72,15 @@ export class ConfigSources {
     }
   }
 
+  /**
+   * Keeps the acknowledgement of clusters on the ADS stream back while some are warming, as Envoy does: a control plane
+   * takes it for the leave to send routes to them.
+   */
+  holdClusters(hold: boolean): void {
+    if (hold) this.#ads?.pause("cds");
+    else this.#ads?.resume("cds");
+  }
+
   close(): void {
     for (const client of this.#clients) client.close();
   }

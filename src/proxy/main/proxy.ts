@@ -143,6 +143,7 @@ export class Proxy {
     this.clusters = new ClusterManager({
       ...common,
       secrets: this.secrets,
+      onWarming: (some) => this.#sources.holdClusters(some),
       check: (message, dynamic) => {
         this.secrets.verify(sdsConfigsOfCluster(message));
         // Static resources were looked through with the bootstrap.
