@@ -9,6 +9,8 @@ import type { SourceReport } from "./catalog/catalog-store.ts";
 export interface ControlState {
   sessions(): readonly AdsSession[];
   sources(): readonly SourceReport[];
+  /** Why the history of the configuration cannot be followed; "" while it can. */
+  historyTrouble(): string;
 }
 
 /** Everything `/metrics` of the control plane shows. */
@@ -52,6 +54,11 @@ export class ControlMetrics {
       "weft_held_endpoints",
       "Endpoints kept although their source no longer reports them",
       ({ holds }) => holds.reduce((sum, hold) => sum + hold.kept - hold.reported, 0),
+    );
+    page.gauge(
+      "weft_history_failing",
+      "1 while the history of the configuration cannot be followed, so that nothing can be changed",
+      () => (state.historyTrouble() === "" ? 0 : 1),
     );
     if (traffic !== undefined) addTrafficMetrics(page, traffic);
   }

@@ -20,7 +20,7 @@ import { ReportedTrafficJudge } from "./deployments/reported-traffic-judge.ts";
 import type { TrafficJudge } from "./deployments/traffic-judge.ts";
 import { systemClock } from "../base/clock.ts";
 import { followPolicy, readPolicy } from "./policy/policy-file.ts";
-import type { RevisionStore } from "./store/revision-store.ts";
+import { StoreUnavailable, type RevisionStore } from "./store/revision-store.ts";
 import { SqliteRevisionStore } from "./store/sqlite-revision-store.ts";
 import type { Resource } from "./xds/resource.ts";
 import { followSecrets } from "./xds/secret-files.ts";
@@ -123,7 +123,7 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
     now: () => Date.now(),
     fallback: options.policy ?? policyWithoutFile(),
   });
-  if (fromFile !== undefined) await configuration.takePolicyFile(fromFile.text, mesh!);
+  if (fromFile !== undefined) await takeIfPossible(configuration, fromFile.text, mesh!, log);
   const weft =
     options.weft === undefined
       ? undefined
@@ -161,7 +161,7 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
     log,
   });
   const metrics = new ControlMetrics(
-    { sessions: () => ads.sessions, sources: () => catalog.reports() },
+    { sessions: () => ads.sessions, sources: () => catalog.reports(), historyTrouble: () => store.trouble },
     traffic,
   );
   const credentials = await XdsCredentials.load(options.xds ?? {});
@@ -286,6 +286,21 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
       await audit.close();
     },
   };
+}
+
+/** The file is looked at again and again while it runs, so what the store cannot take now is taken later. */
+async function takeIfPossible(
+  configuration: Configuration,
+  text: string,
+  file: string,
+  log: SourceLog,
+): Promise<void> {
+  try {
+    await configuration.takePolicyFile(text, file);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    log.warn(`the policy in force is the one of revision ${configuration.revision}: ${error.message}`);
+  }
 }
 
 function isLoopback(host: string): boolean {

@@ -69,6 +69,10 @@ export class ControlReplica {
     return (await (await fetch(this.#api + path)).json()) as T;
   }
 
+  async text(path: string): Promise<string> {
+    return (await fetch(this.#api + path)).text();
+  }
+
   /** Status and body of the answer. */
   async post(path: string, body: object = {}): Promise<{ status: number; text: string }> {
     const headers = { "content-type": "application/json", "x-weft-user": "ann" };

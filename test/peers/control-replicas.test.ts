@@ -222,7 +222,7 @@ peerTest(
     });
 
     await context.test(
-      "without a majority changes of the policy are refused, and endpoints go on",
+      "without a majority changes of the policy are refused, and endpoints go on, over a restart, too",
       async () => {
         await Promise.all([members[0]!.kill(), members[1]!.kill()]);
         const before = await site.inForce(replicas[0]!);
@@ -230,6 +230,14 @@ peerTest(
         assert.equal(refused.status, 503, refused.text);
         assert.match(refused.text, /Cannot reach etcd at .*nothing is changed/);
         await site.moveTo("one");
+        const restarted = await site.replicaOf("envoy");
+        await restarted.kill();
+        await restarted.start();
+        assert.equal(await site.inForce(restarted), before);
+        assert.match(await restarted.text("/metrics"), /^weft_history_failing 1$/m);
+        const refusedAgain = await restarted.post(`/v1/revisions/${before}/rollback`);
+        assert.equal(refusedAgain.status, 503, refusedAgain.text);
+        await site.moveTo("two");
         await Promise.all([members[0]!.start(), members[1]!.start()]);
         const again = await waitUntil(
           "changes are taken again",
@@ -242,6 +250,7 @@ peerTest(
           CONVERGED_MS,
         );
         await site.agree(again, replicas);
+        assert.match(await restarted.text("/metrics"), /^weft_history_failing 0$/m);
       },
     );
 

@@ -62,7 +62,11 @@ export class XdsContent implements SnapshotSource {
       host: "127.0.0.1",
       port,
       log: { info: note, warn: note },
-      metrics: new ControlMetrics({ sessions: () => server.sessions, sources: () => [] }),
+      metrics: new ControlMetrics({
+        sessions: () => server.sessions,
+        sources: () => [],
+        historyTrouble: () => "",
+      }),
       snapshots: this,
       ready: () => true,
     });

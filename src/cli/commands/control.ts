@@ -188,7 +188,11 @@ async function openStore(options: ServeOptions, log: SourceLog): Promise<Revisio
     const { EtcdRevisionStore } = await import("../../control/store/etcd-revision-store.ts");
     const onTrouble = (error: string) =>
       error === "" ? log.info("etcd can be followed again") : log.warn(`cannot follow etcd: ${error}`);
-    return EtcdRevisionStore.open({ ...place, onTrouble });
+    const open = async () => EtcdRevisionStore.open({ ...place, onTrouble });
+    if (options.lastGood === undefined) return open();
+    const { KeptRevisionStore } = await import("../../control/store/kept-revision-store.ts");
+    const name = `etcd at ${place.urls.join(", ")}`;
+    return KeptRevisionStore.open({ file: `${options.lastGood}.revision`, name, open, log });
   }
   if (options.store === undefined) return undefined;
   const { SqliteRevisionStore } = await import("../../control/store/sqlite-revision-store.ts");

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
+import { replaceFile } from "../../base/replace-file.ts";
 import type { SavedCatalog } from "./catalog-store.ts";
 
 interface LastGoodFile {
@@ -59,16 +59,7 @@ async function saveLastGood(file: string, catalog: SavedCatalog): Promise<void> 
     sha256: digest(catalog),
     catalog,
   };
-  await mkdir(dirname(file), { recursive: true });
-  const temporary = `${file}.tmp`;
-  const handle = await open(temporary, "w", 0o600);
-  try {
-    await handle.writeFile(JSON.stringify(content));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
+  await replaceFile(file, JSON.stringify(content));
 }
 
 /** Reads what was saved. Undefined when there is none; throws when the file is damaged. */

@@ -38,7 +38,11 @@ export function configurationApi(parts: ConfigurationApiParts): Hono {
   const { configuration, deployments } = parts;
   const api = new Hono();
   api.get("/v1/policy", (context) =>
-    context.json({ revision: configuration.revision, policy: configuration.policy }),
+    context.json({
+      revision: configuration.revision,
+      policy: configuration.policy,
+      history_trouble: configuration.store.trouble,
+    }),
   );
   api.post("/v1/policy/diff", async (context) =>
     answer(context, async () => {

@@ -17,7 +17,10 @@ export async function readPolicy(file: string): Promise<PolicyFile> {
   return { text, policy: loadPolicy(text, file) };
 }
 
-/** Calls back with each good new content; a bad one is logged and the old one stays. Ends with the signal. */
+/**
+ * Calls back with each good new content, again and again while that throws; a bad one is logged and the old one stays.
+ * Ends with the signal.
+ */
 export async function followPolicy(
   file: string,
   log: SourceLog,
@@ -34,7 +37,8 @@ export async function followPolicy(
       if (seen !== last && last !== undefined) log.info(`mesh policy "${file}" loaded`);
     } catch (error) {
       const text = (error as Error).message;
-      seen ??= `error ${text}`;
+      // Also what is good and could not be taken is tried again.
+      seen = `error ${text}`;
       if (seen !== last) log.warn(`${text}; keeping the policy in force`);
     }
     last = seen;

@@ -38,6 +38,7 @@ export class EtcdRevisionStore implements RevisionStore {
   readonly #waiting = new Set<() => void>();
   /** The newest number that the watch told of. */
   #seen = 0;
+  #trouble = "";
 
   /** Throws an Error when etcd cannot be reached. */
   static async open(options: EtcdRevisionStoreOptions): Promise<EtcdRevisionStore> {
@@ -57,6 +58,10 @@ export class EtcdRevisionStore implements RevisionStore {
   private constructor(options: EtcdRevisionStoreOptions) {
     this.#options = options;
     this.#cluster = new EtcdCluster(options.urls, options.etcd);
+  }
+
+  get trouble(): string {
+    return this.#trouble;
   }
 
   async head(): Promise<Revision | undefined> {
@@ -173,7 +178,10 @@ export class EtcdRevisionStore implements RevisionStore {
     await followEtcd(this.#cluster, this.#headKey, this.#stopping.signal, {
       onEverything: ({ keys }) => take(keys),
       onChange: ({ events }) => take(events.map(({ put }) => put)),
-      onTrouble: (error) => this.#options.onTrouble?.(error),
+      onTrouble: (error) => {
+        this.#trouble = error;
+        this.#options.onTrouble?.(error);
+      },
     });
   }
 

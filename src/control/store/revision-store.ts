@@ -49,6 +49,8 @@ export class StoreUnavailable extends Error {
  * number, so of several writers that start from the same state one wins and the others decide anew.
  */
 export interface RevisionStore {
+  /** Why the history cannot be followed now; "" while it can. */
+  readonly trouble: string;
   /** The newest; undefined while there is none. */
   head(): Promise<Revision | undefined>;
   /** Undefined when there is none of this number, or it is no longer kept. */

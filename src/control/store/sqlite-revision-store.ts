@@ -38,6 +38,7 @@ type Row = Record<string, unknown>;
 
 /** Revisions in a SQLite file; equal texts of different revisions are stored once. */
 export class SqliteRevisionStore implements RevisionStore {
+  readonly trouble = "";
   readonly #database: DatabaseSync;
   readonly #keep: number;
   readonly #pollMs: number;
