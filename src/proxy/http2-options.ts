@@ -23,7 +23,21 @@ export const http2OptionsLedger: Ledger = {
     "override_stream_error_on_invalid_http_message",
     "connection_keepalive",
     "custom_settings_parameters",
+    "max_header_field_size_kb",
     ignored("use_oghttp2_codec", "there is one codec"),
+    ignored(
+      "enable_huffman_encoding",
+      "strings are written plain, for the time that it saves; any peer reads both",
+    ),
+    ignored(
+      "disallow_obs_text",
+      "as in Envoy 1.40, values may have such bytes and names may not, either way",
+    ),
+    ignored(
+      "stream_reset_burst",
+      "Envoy 1.40 does not act on it; streams that are reset young have a budget",
+    ),
+    ignored("stream_reset_rate", "as stream_reset_burst"),
   ],
   "envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter": "all",
   "envoy.config.core.v3.KeepaliveSettings": "all",
@@ -42,9 +56,29 @@ const NAMED = new Map([
 /** Percent of the interval, unless configured. */
 const DEFAULT_JITTER = 15;
 
-/** The settings of both sides; what is not configured is taken from `defaults`. */
-export function compileHttp2Options<T extends H2Options>(config: Http2 | undefined, defaults: T): T {
+/** The setting that limits whole field sections. */
+export interface SectionLimit {
+  /** As `max_request_headers_kb`. */
+  readonly field: string;
+  /** Undefined = the default. */
+  readonly kilobytes: number | undefined;
+}
+
+/**
+ * The settings of both sides; what is not configured is taken from `defaults`. Throws an Error with Envoy's text where
+ * settings contradict each other.
+ */
+export function compileHttp2Options<T extends H2Options>(
+  config: Http2 | undefined,
+  section: SectionLimit,
+  given: T,
+): T {
+  const { kilobytes } = section;
+  const defaults = kilobytes === undefined ? given : { ...given, maxHeaderBytes: kilobytes * 1024 };
   if (config === undefined) return defaults;
+  const { maxHeaderFieldSizeKb } = config;
+  if (maxHeaderFieldSizeKb !== undefined && kilobytes !== undefined && maxHeaderFieldSizeKb > kilobytes)
+    throw new Error(`max_header_field_size_kb must not exceed ${section.field}`);
   const custom = customSettings(config);
   return {
     ...defaults,
@@ -67,6 +101,7 @@ export function compileHttp2Options<T extends H2Options>(config: Http2 | undefin
       defaults.maxInboundWindowUpdateFramesPerDataFrameSent,
     overrideStreamErrorOnInvalidHttpMessage:
       config.overrideStreamErrorOnInvalidHttpMessage ?? config.streamErrorOnInvalidHttpMessaging,
+    maxFieldBytes: maxHeaderFieldSizeKb === undefined ? defaults.maxFieldBytes : maxHeaderFieldSizeKb * 1024,
     connectionKeepalive: keepalive(config.connectionKeepalive),
   };
 }

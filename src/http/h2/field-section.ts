@@ -32,6 +32,7 @@ export const UNWANTED: SectionFault = 2;
 export const VIOLATION = "http2.violation.of.messaging.rule";
 const INVALID_FIELD = "http2.invalid.header.field";
 export const TOO_LARGE = "http2.header_list_size_too_large";
+const FIELD_TOO_LARGE = "http2.header_field_too_large";
 export const TOO_MANY = "http2.too_many_headers";
 export const UNDERSCORE = "http2.unexpected_underscore";
 
@@ -98,11 +99,13 @@ class FieldSection implements FieldReceiver {
   }
 
   field(code: FieldCode, name: string, value: string): void {
-    this.#bytes += name.length + value.length;
+    const length = name.length + value.length;
+    this.#bytes += length;
     this.#count++;
     if (this.fault !== NO_FAULT) return;
     if (this.#count > this.#options.maxHeaders) return this.#fail(UNWANTED, TOO_MANY);
     if (this.#bytes > this.#options.maxHeaderBytes) return this.#fail(UNWANTED, TOO_LARGE);
+    if (length > this.#options.maxFieldBytes) return this.#fail(MALFORMED, FIELD_TOO_LARGE);
     if (code >= BAD_VALUE) return this.#fail(MALFORMED, INVALID_FIELD);
     const action = actions[code]!;
     if (action === SPECIAL) return this.#special(code, value);

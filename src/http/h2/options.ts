@@ -36,6 +36,8 @@ export interface H2Options {
   readonly connectionKeepalive: KeepaliveOptions | undefined;
   /** Sum of the lengths of names and values in one field section. */
   readonly maxHeaderBytes: number;
+  /** Length of one name with its value. */
+  readonly maxFieldBytes: number;
   /** Most fields in one field section. */
   readonly maxHeaders: number;
   /** What to do with field names that contain "_". */
@@ -68,6 +70,7 @@ const DEFAULTS: H2Options = {
   overrideStreamErrorOnInvalidHttpMessage: false,
   connectionKeepalive: undefined,
   maxHeaderBytes: 60 * 1024,
+  maxFieldBytes: Number.POSITIVE_INFINITY,
   maxHeaders: 100,
   underscores: "allow",
 };

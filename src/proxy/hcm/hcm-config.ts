@@ -165,8 +165,11 @@ function codecType(hcm: HttpConnectionManager): HcmConfig["codecType"] {
 function http2Options(hcm: HttpConnectionManager): H2ServerOptions {
   const { maxHeadBytes, maxHeaders, underscores } = codecOptions(hcm);
   return {
-    ...compileHttp2Options(hcm.http2ProtocolOptions, DEFAULT_H2_SERVER_OPTIONS),
-    maxHeaderBytes: maxHeadBytes,
+    ...compileHttp2Options(
+      hcm.http2ProtocolOptions,
+      { field: "max_request_headers_kb", kilobytes: maxHeadBytes / 1024 },
+      DEFAULT_H2_SERVER_OPTIONS,
+    ),
     maxHeaders,
     underscores,
     flushTimeout: durationMs(hcm.streamIdleTimeout, DEFAULT_H2_SERVER_OPTIONS.flushTimeout),

@@ -104,10 +104,9 @@ function http1Options(common: CommonHttp | undefined, http1: Http1 | undefined):
 
 function http2Options(common: CommonHttp | undefined, http2: Http2 | undefined): H2ClientOptions {
   const defaults = DEFAULT_H2_CLIENT_OPTIONS;
-  const kilobytes = common?.maxResponseHeadersKb;
+  const section = { field: "max_response_headers_kb", kilobytes: common?.maxResponseHeadersKb };
   return {
-    ...compileHttp2Options(http2, defaults),
-    maxHeaderBytes: kilobytes === undefined ? defaults.maxHeaderBytes : kilobytes * 1024,
+    ...compileHttp2Options(http2, section, defaults),
     maxHeaders: common?.maxHeadersCount ?? defaults.maxHeaders,
   };
 }
