@@ -47,6 +47,13 @@ export function statusOfHttp(status: number): number {
   }
 }
 
+const HTTP_OF_STATUS = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+
+/** The HTTP status that stands for a code (as in Envoy); 500 for codes that there are not. */
+export function httpOfStatus(code: number): number {
+  return HTTP_OF_STATUS[code] ?? 500;
+}
+
 /** Undoes grpc-message's percent encoding; bad escapes stay as they are. */
 export function decodeGrpcMessage(text: string): string {
   try {

@@ -228,8 +228,14 @@ export interface Host {
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
   /** Requests in flight, from all threads. */
   readonly activeRequests: number;
-  /** Counts how a request ended: for /clusters, and for outlier detection. */
-  countResult?(result: "success" | "error" | "timeout"): void;
+  // How requests went: for /clusters, and for outlier detection.
+  onConnected?(): void;
+  /** It answered with this status. */
+  onStatus?(status: number): void;
+  /** It did not answer: a connection could not be made or broke, or time ran out. The client is told `status`. */
+  onFailure?(kind: "reset" | "timeout", status: number): void;
+  /** A connection for bytes was asked for. */
+  onByteStream?(outcome: "connected" | "connection-failure" | "connection-timeout"): void;
 }
 
 export interface PickContext {

@@ -98,7 +98,7 @@ export class UpstreamStream implements AsyncStream, AttemptOwner, TimerOwner {
     if (this.#done) return;
     const handles = this.#handles!;
     handles.timeout.inc();
-    this.#attempt.host?.countResult?.("timeout");
+    this.#attempt.host?.onFailure?.("timeout", 504);
     if (!this.#responding) handles.countResponse(504, true);
     this.#attempt.abort();
     this.#fail("timeout", "upstream request timeout");
@@ -109,6 +109,7 @@ export class UpstreamStream implements AsyncStream, AttemptOwner, TimerOwner {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#sent = this.#context.clock.now();
+    attempt.host?.onConnected?.();
     attempt.armReadyTimers(0, this.#handles!.cluster.maxStreamDuration ?? 0);
     attempt.headers(this.#request.headers, this.#request.end);
     if (this.#paused) attempt.pause();
@@ -125,7 +126,7 @@ export class UpstreamStream implements AsyncStream, AttemptOwner, TimerOwner {
   onAttemptHeaders(headers: HeaderMap, end: boolean): void {
     const handles = this.#handles!;
     this.#responding = true;
-    this.#attempt.host!.countResult?.(headers.status >= 500 ? "error" : "success");
+    this.#attempt.host!.onStatus?.(headers.status);
     handles.countUpstream(headers, true);
     headers.setId(SERVICE_TIME, String(Math.trunc(this.#context.clock.now() - this.#sent)));
     if (end) this.#complete();
@@ -143,7 +144,7 @@ export class UpstreamStream implements AsyncStream, AttemptOwner, TimerOwner {
   }
 
   onAttemptReset(reason: ResetReason, detail: string): void {
-    if (reason !== "overflow") this.#attempt.host?.countResult?.("error");
+    if (reason !== "overflow") this.#attempt.host?.onFailure?.("reset", 503);
     if (!this.#responding) this.#handles!.countResponse(reason === "protocol-error" ? 502 : 503, true);
     const cause = detail === "" || reason === "protocol-error" ? "" : `, transport failure reason: ${detail}`;
     this.#fail(reason === "overflow" ? "overflow" : "reset", resetBody(reason, false) + cause);

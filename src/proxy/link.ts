@@ -3,6 +3,7 @@
 import type { Server } from "node:net";
 import type { Transferable } from "node:worker_threads";
 import type { StatUpdate } from "../stats/slots.ts";
+import type { ConsecutiveKind } from "./upstream/outlier/outlier-settings.ts";
 
 /** Everything a worker needs to begin. */
 export interface WorkerInit {
@@ -93,6 +94,8 @@ export type ToWorker =
       readonly hosts: readonly HostSpec[];
       readonly overprovisioning: number;
     }
+  /** `failed` of some of its hosts changed. */
+  | { readonly kind: "host-health"; readonly cluster: string }
   | { readonly kind: "remove-cluster"; readonly name: string }
   /** A secret by its key (proxy/secrets.ts); undefined: nobody asks for it any longer. */
   | { readonly kind: "secret"; readonly key: string; readonly bytes: Uint8Array | undefined }
@@ -149,6 +152,13 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: "ready" }
+  /** So many requests to a host failed in a row. */
+  | {
+      readonly kind: "outlier";
+      readonly cluster: string;
+      readonly slot: number;
+      readonly found: ConsecutiveKind;
+    }
   | { readonly kind: "stats"; readonly update: StatUpdate }
   /** Answer to "flush-stats", after the stats. */
   | { readonly kind: "stats-flushed"; readonly id: number }
@@ -182,7 +192,7 @@ export const HOST_FIELDS = {
   /** Requests in flight from all threads. */
   activeRequests: 0,
   activeConnections: 1,
-  /** Bits: 1 = failed active health check, 2 = ejected as an outlier. */
+  /** Bits of HOST_FAILED. */
   failed: 2,
   pendingRequests: 3,
   /** Totals since the host is known, for /clusters: they wrap at 2^31. */
@@ -192,9 +202,21 @@ export const HOST_FIELDS = {
   requestErrors: 7,
   requestSuccesses: 8,
   requestTimeouts: 9,
+  /** For outlier detection: in a row, … */
+  consecutive5xx: 10,
+  consecutiveGatewayFailures: 11,
+  consecutiveLocalFailures: 12,
+  /** … in all, … */
+  goodAnswers: 13,
+  badAnswers: 14,
+  /** … and of connections, where these are split off. */
+  localSuccesses: 15,
+  localFailures: 16,
 } as const;
 /** Int32 words per host. */
-export const HOST_WORDS = 10;
+export const HOST_WORDS = 17;
+/** Why a host is out of use. */
+export const HOST_FAILED = { activeCheck: 1, outlier: 2 } as const;
 /** Most clusters and hosts at a time; the buffers are virtual memory until used. */
 export const MAX_CLUSTERS = 65_536;
 export const MAX_HOSTS = 262_144;

@@ -83,6 +83,7 @@ export class WorkerRuntime {
       breakers: init.breakers,
       hostStates: init.hostStates,
       own: init.own,
+      onOutlier: (cluster, found, slot) => port.post({ kind: "outlier", cluster, found, slot }),
     });
     this.factory = { ...common, clusters: this.#clusters, calls: this.#clusters.calls };
     this.#routes = new WorkerRoutes({ extensions, factory: this.factory });
@@ -107,6 +108,7 @@ export class WorkerRuntime {
         break;
       case "cluster":
       case "hosts":
+      case "host-health":
       case "remove-cluster":
         this.#clusters.apply(message);
         break;

@@ -34,6 +34,9 @@ export interface HostReport {
   readonly health: "healthy" | "unhealthy" | "degraded" | "draining";
   /** Bits: 1 = failed active health check, 2 = ejected as an outlier. */
   readonly failed: number;
+  /** Of outlier detection: percent of requests of the last interval that went well; absent = not known. */
+  readonly successRate?: number | undefined;
+  readonly localOriginSuccessRate?: number | undefined;
   readonly cxActive: number;
   readonly cxTotal: number;
   readonly cxConnectFail: number;
@@ -54,6 +57,16 @@ export interface ClusterReport {
   readonly edsServiceName: string;
   readonly cluster: MessageOf<"envoy.config.cluster.v3.Cluster">;
   readonly hosts: readonly HostReport[];
+  /** Of outlier detection, if the cluster has it. */
+  readonly rates?: { readonly external: RateFigures; readonly local: RateFigures } | undefined;
+}
+
+/** Percent of requests of the last interval that went well; -1 = not known. */
+export interface RateFigures {
+  /** Of all hosts. */
+  readonly average: number;
+  /** Below which a host is ejected. */
+  readonly threshold: number;
 }
 
 export interface ListenerReport {

@@ -14,7 +14,9 @@ function clusterStatus(report: ClusterReport): unknown {
   return {
     name: report.name,
     added_via_api: report.addedViaApi || undefined,
+    success_rate_ejection_threshold: percent(report.rates?.external.threshold),
     host_statuses: report.hosts.length === 0 ? undefined : report.hosts.map((host) => hostStatus(host)),
+    local_origin_success_rate_ejection_threshold: percent(report.rates?.local.threshold),
     circuit_breakers: {
       thresholds: thresholdsOf(report).map((limits) => ({
         priority: limits.priority === "HIGH" ? "HIGH" : undefined,
@@ -27,6 +29,10 @@ function clusterStatus(report: ClusterReport): unknown {
     observability_name: report.observabilityName,
     eds_service_name: report.edsServiceName || undefined,
   };
+}
+
+function percent(value: number | undefined): { value: number } | undefined {
+  return value === undefined || value < 0 ? undefined : { value };
 }
 
 function hostStatus(host: HostReport): unknown {
@@ -43,9 +49,11 @@ function hostStatus(host: HostReport): unknown {
       failed_outlier_check: isEjected(host) || undefined,
       eds_health_status: host.health.toUpperCase(),
     },
+    success_rate: percent(host.successRate),
     weight: host.weight,
     hostname: host.hostname || undefined,
     priority: host.priority || undefined,
+    local_origin_success_rate: percent(host.localOriginSuccessRate),
     locality: {
       region: host.region || undefined,
       zone: host.zone || undefined,

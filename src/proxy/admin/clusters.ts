@@ -41,14 +41,13 @@ export const clusters: AdminEndpoint = {
 
 function* clustersText(reports: readonly ClusterReport[]): Generator<string> {
   for (const report of reports) {
-    const { name, cluster } = report;
+    const { name } = report;
     let out = `${name}::observability_name::${report.observabilityName}\n`;
     if (report.edsServiceName !== "") out += `${name}::eds_service_name::${report.edsServiceName}\n`;
-    if (cluster.outlierDetection !== undefined) {
-      for (const kind of ["", "local_origin_"]) {
-        out += `${name}::outlier::${kind}success_rate_average::-1\n`;
-        out += `${name}::outlier::${kind}success_rate_ejection_threshold::-1\n`;
-      }
+    for (const [origin, figures] of Object.entries(report.rates ?? {})) {
+      const kind = origin === "local" ? "local_origin_" : "";
+      out += `${name}::outlier::${kind}success_rate_average::${figures.average}\n`;
+      out += `${name}::outlier::${kind}success_rate_ejection_threshold::${figures.threshold}\n`;
     }
     for (const limits of thresholdsOf(report)) {
       const prefix = `${name}::${limits.priority === "HIGH" ? "high" : "default"}_priority::`;
@@ -76,8 +75,8 @@ function hostText(prefix: string, host: HostReport): string {
     ["sub_zone", host.subZone],
     ["canary", host.canary],
     ["priority", host.priority],
-    ["success_rate", -1],
-    ["local_origin_success_rate", -1],
+    ["success_rate", host.successRate ?? -1],
+    ["local_origin_success_rate", host.localOriginSuccessRate ?? -1],
   ];
   return lines.map(([key, value]) => `${prefix}${key}::${value}\n`).join("");
 }

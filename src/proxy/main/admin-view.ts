@@ -2,6 +2,7 @@ import type { AdminHost, ClusterReport, HostReport, ResourceStatus } from "../ad
 import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../link.ts";
 import type { ClusterManager, ClusterState } from "./cluster-manager.ts";
 import type { ListenerManager, ListenerState } from "./listener-manager.ts";
+import type { OutlierDetectors } from "./outlier-detectors.ts";
 import type { RouteManager } from "./route-manager.ts";
 
 type Reports = Pick<
@@ -22,10 +23,11 @@ export function adminReports(
   listeners: ListenerManager,
   routes: RouteManager,
   hostStates: SharedArrayBuffer,
+  outliers: OutlierDetectors,
 ): Reports {
   const states = new Int32Array(hostStates);
   return {
-    clusters: () => [...clusters.clusters.values()].map((state) => clusterReport(state, states)),
+    clusters: () => [...clusters.clusters.values()].map((state) => clusterReport(state, states, outliers)),
     listeners: () =>
       [...listeners.listeners.values()].flatMap(({ name }) => {
         const addresses = listeners.addresses().filter((each) => each.name === name);
@@ -133,7 +135,9 @@ function routeResources(
   return [...inline, ...dynamic];
 }
 
-function clusterReport(state: ClusterState, states: Int32Array): ClusterReport {
+function clusterReport(state: ClusterState, states: Int32Array, outliers: OutlierDetectors): ClusterReport {
+  const external = outliers.report(state.name, "external");
+  const local = outliers.report(state.name, "local");
   const cluster = (state.active ?? state.warming)!.message;
   return {
     name: state.name,
@@ -141,8 +145,17 @@ function clusterReport(state: ClusterState, states: Int32Array): ClusterReport {
     addedViaApi: state.dynamic,
     edsServiceName: cluster.edsClusterConfig?.serviceName ?? "",
     cluster,
-    hosts: state.hosts.map((host) => hostReport(host, states)),
+    hosts: state.hosts.map((host) => ({
+      ...hostReport(host, states),
+      successRate: known(external?.rateOf(host.slot)),
+      localOriginSuccessRate: known(local?.rateOf(host.slot)),
+    })),
+    rates: external === undefined || local === undefined ? undefined : { external, local },
   };
+}
+
+function known(rate: number | undefined): number | undefined {
+  return rate === -1 ? undefined : rate;
 }
 
 function hostReport(host: HostSpec, states: Int32Array): HostReport {

@@ -8,6 +8,7 @@ import { endpoints, staticCluster } from "../../testing/proxy-config.ts";
 import type { Resource, WatchHandler } from "../../xds/source.ts";
 import { HOST_WORDS, type ToWorker } from "../link.ts";
 import { HostResolver } from "../upstream/hosts/host-resolver.ts";
+import { OutlierDetectors } from "./outlier-detectors.ts";
 import { SecretManager } from "./secret-manager.ts";
 import type { OpenWatch } from "./subscription.ts";
 import { ClusterManager } from "./cluster-manager.ts";
@@ -58,6 +59,7 @@ function setup() {
     ...common,
     ...rest,
     secrets: new SecretManager({ ...common, ...rest, check: () => undefined }),
+    outliers: new OutlierDetectors({ ...common, hostStates, random: () => 0.5 }),
     onWarming: (some) => warming.push(some),
     merged,
     resolver: (events) => new HostResolver({ ...common, hostStates, random: () => 0.5 }, events),

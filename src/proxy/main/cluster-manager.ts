@@ -8,6 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../api.ts";
 import { MAX_CLUSTERS, type HostSpec, type ToWorker } from "../link.ts";
 import type { HostResolver, HostResolverEvents } from "../upstream/hosts/host-resolver.ts";
+import type { OutlierDetectors } from "./outlier-detectors.ts";
 import { sdsConfigsOfCluster } from "./sds-configs.ts";
 import type { SecretLease, SecretManager } from "./secret-manager.ts";
 import { Subscription, type ConfigSource, type OpenWatch } from "./subscription.ts";
@@ -59,6 +60,7 @@ export interface ClusterManagerOptions {
   /** After the start: the first cluster begins to warm (true), the last one is done (false). */
   onWarming(some: boolean): void;
   readonly secrets: SecretManager;
+  readonly outliers: OutlierDetectors;
   readonly stats: StatStore;
   readonly merged: MergedStats;
   readonly texts: Map<string, string>;
@@ -91,6 +93,7 @@ export class ClusterManager {
       onHosts: (name, hosts, overprovisioning) => this.#onHosts(name, hosts, overprovisioning),
       onInitialised: (name) => this.#hostsReady(name),
     });
+    options.outliers.onChange = (name) => this.#onHealth(name);
   }
 
   get cdsVersion(): string {
@@ -139,6 +142,7 @@ export class ClusterManager {
   close(): void {
     this.#cds?.close();
     for (const { eds } of this.clusters.values()) eds?.close();
+    this.#options.outliers.close();
     this.#resolver.close();
   }
 
@@ -248,8 +252,15 @@ export class ClusterManager {
     if (state === undefined) return;
     state.hosts = hosts;
     state.overprovisioning = overprovisioning;
+    this.#options.outliers.setHosts(name, hosts);
     if (state.active !== undefined)
       this.#options.broadcast({ kind: "hosts", cluster: name, hosts, overprovisioning });
+  }
+
+  /** Some hosts failed, or are fit again. */
+  #onHealth(name: string): void {
+    this.#resolver.onHealth(name);
+    this.#options.broadcast({ kind: "host-health", cluster: name });
   }
 
   /** The warming version has hosts, or waited long enough for them. */
@@ -276,6 +287,7 @@ export class ClusterManager {
     state.active = warming;
     state.warming = undefined;
     this.#warming.delete(state);
+    this.#options.outliers.setCluster(state.active.message, state.hosts);
     broadcast({ kind: "cluster", name, bytes: state.active.bytes, breakerSlot: state.slot });
     broadcast({ kind: "hosts", cluster: name, hosts: state.hosts, overprovisioning: state.overprovisioning });
     this.#scope.counter("cluster_updated");
@@ -290,6 +302,7 @@ export class ClusterManager {
     state.eds?.close();
     state.warming?.secrets.release();
     state.active?.secrets.release();
+    this.#options.outliers.remove(name);
     this.#resolver.removeCluster(name);
     this.#options.broadcast({ kind: "remove-cluster", name });
     const { message } = (state.active ?? state.warming)!;

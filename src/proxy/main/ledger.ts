@@ -36,10 +36,8 @@ export const mainLedger: Ledger = {
     ignored("profile_path", "the CPU profiler is not part of the admin server"),
     ignored("ignore_global_conn_limit", "there is no global limit yet"),
   ],
-  "envoy.config.bootstrap.v3.ClusterManager": [
-    "load_stats_config",
-    ignored("outlier_detection", "no event log is written yet"),
-  ],
+  "envoy.config.bootstrap.v3.ClusterManager": ["load_stats_config", "outlier_detection"],
+  "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection": [],
   "envoy.config.bootstrap.v3.LayeredRuntime": "all",
   "envoy.config.bootstrap.v3.RuntimeLayer": ["name", "static_layer", "disk_layer", "admin_layer"],
   "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer": "all",

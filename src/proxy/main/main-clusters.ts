@@ -7,7 +7,10 @@ import { ThreadSecrets } from "../secrets.ts";
 import { WorkerClusters, type WorkerClustersOptions } from "../upstream/worker-clusters.ts";
 import type { Parts } from "./parts.ts";
 
-export interface MainClustersOptions extends Pick<WorkerClustersOptions, "breakers" | "hostStates"> {
+export interface MainClustersOptions extends Pick<
+  WorkerClustersOptions,
+  "breakers" | "hostStates" | "onOutlier"
+> {
   readonly extensions: Parts["extensions"];
   /** What is the same as where resources are tried out. */
   readonly context: FactoryContext;
@@ -24,7 +27,7 @@ export class MainClusters {
   readonly secrets = new ThreadSecrets();
 
   constructor(options: MainClustersOptions) {
-    const { extensions, context, stats, breakers, hostStates } = options;
+    const { extensions, context, stats, breakers, hostStates, onOutlier } = options;
     this.#clusters = new WorkerClusters({
       factory: {
         ...context,
@@ -37,6 +40,7 @@ export class MainClusters {
       transportSockets: extensions.transportSockets ?? [],
       breakers,
       hostStates,
+      ...(onOutlier !== undefined && { onOutlier }),
     });
   }
 

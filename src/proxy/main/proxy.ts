@@ -33,6 +33,7 @@ import { localIp } from "./local-ip.ts";
 import { parseLogLevel } from "./log-format.ts";
 import { MainClusters } from "./main-clusters.ts";
 import { checkContext, WORKER_URL, type Parts } from "./parts.ts";
+import { OutlierDetectors } from "./outlier-detectors.ts";
 import { PortHolder } from "./port-holder.ts";
 import type { ProcessLog } from "./process-log.ts";
 import { RouteManager } from "./route-manager.ts";
@@ -71,6 +72,7 @@ export class Proxy {
   readonly #ports: PortHolder;
   readonly #sources: ConfigSources;
   readonly #runtime: RuntimeLayers;
+  readonly #outliers: OutlierDetectors;
   readonly #drain: DrainManager;
   readonly #hostStates = new SharedArrayBuffer(MAX_HOSTS * HOST_WORDS * 4);
   readonly #breakers = new SharedArrayBuffer(MAX_CLUSTERS * BREAKER_WORDS * 4);
@@ -116,6 +118,7 @@ export class Proxy {
       stats: this.#stats,
       breakers: this.#breakers,
       hostStates: this.#hostStates,
+      onOutlier: (cluster, kind, slot) => this.#outliers.onConsecutive(cluster, kind, slot),
     });
     this.#sources = new ConfigSources({
       adsConfig: bootstrap.dynamicResources?.adsConfig,
@@ -138,11 +141,13 @@ export class Proxy {
       clock: this.#clock,
       logger: (component: string) => log.logger(component),
     };
+    this.#outliers = new OutlierDetectors({ ...common, hostStates: this.#hostStates, random: Math.random });
     this.secrets = new SecretManager({ ...common, check: (secret) => checks.secret(secret) });
     const known = (): Set<string> => new Set(this.clusters.clusters.keys());
     this.clusters = new ClusterManager({
       ...common,
       secrets: this.secrets,
+      outliers: this.#outliers,
       onWarming: (some) => this.#sources.holdClusters(some),
       check: (message, dynamic) => {
         this.secrets.verify(sdsConfigsOfCluster(message));
@@ -293,7 +298,7 @@ export class Proxy {
       store: this.#stats,
       textReadouts: () => this.#texts,
       resetCounters: () => this.#merged.resetCounters(),
-      ...adminReports(this.clusters, this.listeners, this.routes, this.#hostStates),
+      ...this.#reports(),
       certificates: () => this.#certificates(),
       setHealthcheckFailed: (failed) => {
         this.#drain.healthcheckFailed = failed;
@@ -356,12 +361,20 @@ export class Proxy {
       stats: this.#merged,
       log,
       clock: this.#clock,
-      onMessage: (_worker, message) => this.listeners.onWorker(message),
+      onMessage: (_worker, message) => {
+        if (message.kind === "outlier")
+          this.#outliers.onConsecutive(message.cluster, message.found, message.slot);
+        else this.listeners.onWorker(message);
+      },
       onCrash: () => {
         this.#stats.counter("server.worker_crashes").inc();
         this.listeners.onWorkerGone();
       },
     });
+  }
+
+  #reports(): ReturnType<typeof adminReports> {
+    return adminReports(this.clusters, this.listeners, this.routes, this.#hostStates, this.#outliers);
   }
 
   #reportLoads(): void {
@@ -371,7 +384,7 @@ export class Proxy {
     const [server] = serversOf(config, this.#own.calls);
     if (server === undefined)
       throw new Error("cluster_manager.load_stats_config: no grpc_services to report to");
-    const { clusters } = adminReports(this.clusters, this.listeners, this.routes, this.#hostStates);
+    const { clusters } = this.#reports();
     this.#loadReporter = new LoadReporter({
       server,
       node: bootstrap.node!,

@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from "../api.ts";
 import { clusterHandles, type ClusterHandles } from "../route/cluster-handles.ts";
+import { answeredStatus } from "./answered-status.ts";
 import { directReply } from "./direct-reply.ts";
 import type { ForwardAction } from "../route/forward-action.ts";
 import { FlowControl } from "./flow-control.ts";
@@ -199,6 +200,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const { info, requestHeaders } = this.#stream;
     const attempt = this.#attempt;
     const body = this.#body;
+    attempt.host!.onConnected?.();
     info.upstreamLocalAddress = connection.localAddress;
     info.upstreamProtocol = connection.protocol;
     info.upstreamTls = connection.tls;
@@ -232,7 +234,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const status = headers.status;
     const host = this.#attempt.host!;
     info.firstUpstreamByteReceived = now;
-    host.countResult?.(status >= 500 ? "error" : "success");
+    host.onStatus?.(answeredStatus(this.#stream.requestHeaders, headers));
     const verdict = this.#retry.onHeaders(headers);
     if (verdict === "retry") {
       this.#handles!.countRetried(status);
@@ -277,7 +279,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   onAttemptReset(reason: ResetReason, detail: string): void {
     const { info } = this.#stream;
     const attempt = this.#attempt;
-    if (reason !== "overflow") attempt.host?.countResult?.("error");
+    if (reason !== "overflow") attempt.host?.onFailure?.("reset", 503);
     if (detail !== "" && !this.#responding) info.upstreamTransportFailureReason = detail;
     if (!this.#responding && this.#tryAgain(reason)) return;
     const status = reason === "protocol-error" ? 502 : 503;
@@ -312,7 +314,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     }
     const idle = kind === AttemptTimer.PerTryIdle;
     (idle ? handles.perTryIdleTimeout : handles.perTryTimeout).inc();
-    attempt.host?.countResult?.("timeout");
+    attempt.host?.onFailure?.("timeout", this.#timeoutStatus);
     attempt.abort();
     if (!this.#responding && this.#tryAgain("local-reset")) return;
     this.#countAbort(this.#timeoutStatus);
@@ -328,7 +330,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     const attempt = this.#attempt;
     this.#handles!.timeout.inc();
     if (attempt.active) {
-      attempt.host?.countResult?.("timeout");
+      attempt.host?.onFailure?.("timeout", this.#timeoutStatus);
       if (!attempt.responding) this.#countAbort(this.#timeoutStatus);
       attempt.abort();
     }

@@ -152,7 +152,7 @@ describe("upstreamLedger", () => {
     assert.deepEqual(
       unsupported({
         health_checks: [{}],
-        outlier_detection: {},
+        outlier_detection: { monitors: [{}] },
         lb_subset_config: {},
         upstream_bind_config: {},
         round_robin_lb_config: { slow_start_config: {} },
@@ -161,7 +161,7 @@ describe("upstreamLedger", () => {
       [
         "health_checks",
         "lb_subset_config",
-        "outlier_detection",
+        "outlier_detection.monitors",
         "preconnect_policy",
         "round_robin_lb_config.slow_start_config",
         "upstream_bind_config",

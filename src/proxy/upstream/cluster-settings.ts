@@ -4,6 +4,7 @@ import { durationMs } from "../../proto/duration.ts";
 import { compileHeaderKeyFormat } from "../header-key-format.ts";
 import { compileHttp2Options } from "../http2-options.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { outlierSettings, type OutlierSettings } from "./outlier/outlier-settings.ts";
 import { autoName, type AutoName } from "./auto-name.ts";
 import { protocolOptions, upstreamProtocols, type UpstreamProtocols } from "./upstream-protocols.ts";
 import { create, encode } from "../../proto/registry.ts";
@@ -54,6 +55,7 @@ export interface ClusterSettings {
   /** Percent. */
   readonly panicThreshold: number;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+  readonly outlier: OutlierSettings | undefined;
   /** Undefined unless server names come from requests. */
   readonly autoName: AutoName | undefined;
 }
@@ -85,6 +87,7 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
     connectionSignature: signature(cluster),
     panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
     metadata: cluster.metadata,
+    outlier: outlierSettings(cluster.outlierDetection),
     autoName: autoName(cluster, protocolOptions(cluster)),
   };
 }

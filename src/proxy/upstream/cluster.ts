@@ -29,6 +29,8 @@ import { chooseLbPolicy } from "./balancing/lb-policy.ts";
 import { TcpConnection } from "./pool/tcp-connection.ts";
 import { discoveryType } from "./hosts/endpoint-source.ts";
 import { OriginalDstHosts } from "./hosts/original-dst-hosts.ts";
+import type { OnOutlier } from "./outlier/outlier-monitor.ts";
+import type { ConsecutiveKind } from "./outlier/outlier-settings.ts";
 import type { Pool, PoolContext } from "./pool/pool.ts";
 import { alpnNames, type PoolProtocol } from "./upstream-protocols.ts";
 import type { SharedCounts } from "./shared-counts.ts";
@@ -43,6 +45,8 @@ export interface ClusterContext {
   readonly transportSockets: readonly TransportSocketDef[];
   readonly breakers: SharedCounts;
   readonly hostStates: SharedCounts;
+  /** So many requests to a host of a cluster failed in a row. */
+  onOutlier(cluster: string, kind: ConsecutiveKind, slot: number): void;
 }
 
 /** Hosts of a cluster as they came from the main thread. */
@@ -73,6 +77,7 @@ export class WorkerCluster implements Cluster {
   #perClient = false;
   /** Hosts of an ORIGINAL_DST cluster, which has no others. */
   #originalDst: OriginalDstHosts | undefined;
+  readonly #onOutlier: OnOutlier = (kind, slot) => this.#context.onOutlier(this.name, kind, slot);
 
   constructor(message: ClusterMessage, breakerSlot: number, context: ClusterContext) {
     const settings = clusterSettings(message);
@@ -182,6 +187,7 @@ export class WorkerCluster implements Cluster {
     this.#balancer = choice.create(this.#context.factory);
     this.#localityWeighted = choice.localityWeighted;
     this.#failTrafficOnPanic = choice.failTrafficOnPanic;
+    for (const host of this.#hosts.values()) host.watch(settings.outlier, this.#onOutlier);
     if (!sameConnections) {
       this.#transports.close();
       this.#transports = this.#createTransports(message);
@@ -201,7 +207,11 @@ export class WorkerCluster implements Cluster {
         // Metadata may choose the transport socket.
         if (known.update(spec) && this.#transports.byMetadata) known.drainPools();
         hosts.set(key, known);
-      } else hosts.set(key, new UpstreamHost(spec, this.#context.hostStates));
+      } else {
+        const host = new UpstreamHost(spec, this.#context.hostStates);
+        host.watch(this.#settings.outlier, this.#onOutlier);
+        hosts.set(key, host);
+      }
     }
     for (const [key, host] of this.#hosts) {
       if (hosts.get(key) === host) continue;
@@ -210,6 +220,12 @@ export class WorkerCluster implements Cluster {
     }
     this.#hosts = hosts;
     this.#overprovisioning = update.overprovisioning;
+    this.refreshHealth();
+  }
+
+  /** Some hosts failed, or are fit again. What is open to one that failed is used no more (as in Envoy). */
+  onHealth(): void {
+    for (const host of this.#hosts.values()) host.drainIfFailed();
     this.refreshHealth();
   }
 

@@ -2,12 +2,14 @@ import { headerKeyFormatLedger } from "../header-key-format.ts";
 import { http2OptionsLedger } from "../http2-options.ts";
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
 import { dnsConfigLedger } from "./hosts/dns-config.ts";
+import { outlierLedger } from "./outlier/outlier-settings.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
 export const upstreamLedger: Ledger = {
   ...headerKeyFormatLedger,
   ...http2OptionsLedger,
   ...dnsConfigLedger,
+  ...outlierLedger,
   "envoy.config.cluster.v3.Cluster": [
     "name",
     "alt_stat_name",
@@ -19,6 +21,7 @@ export const upstreamLedger: Ledger = {
     "load_assignment",
     "max_requests_per_connection",
     "circuit_breakers",
+    "outlier_detection",
     "common_http_protocol_options",
     "http_protocol_options",
     "http2_protocol_options",

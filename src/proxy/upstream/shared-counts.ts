@@ -26,9 +26,14 @@ export class SharedCounts {
     return Atomics.load(this.#shared, index);
   }
 
-  /** Counts an event: it stays counted when this thread is gone. */
-  event(index: number): void {
-    Atomics.add(this.#shared, index, 1);
+  /** Counts an event: it stays counted when this thread is gone. Returns how many there were before. */
+  event(index: number): number {
+    return Atomics.add(this.#shared, index, 1);
+  }
+
+  /** Begins to count events anew. */
+  clear(index: number): void {
+    Atomics.store(this.#shared, index, 0);
   }
 }
 

@@ -317,7 +317,7 @@ describe("Host", () => {
     const host = test.clusters.get("c")!.pick(CONTEXT)!;
     assert.deepEqual(host.metadata!.filterMetadata["envoy.lb"], { canary: true });
     assert.deepEqual(host.locality, { region: "r", zone: "", subZone: "" });
-    host.countResult!("error");
+    host.onStatus!(500);
     assert.equal(new Int32Array(test.hostStates)[HOST_FIELDS.requestErrors], 1);
   });
 });

@@ -23,6 +23,7 @@ export interface WorkerClustersOptions {
   readonly transportSockets?: readonly TransportSocketDef[];
   readonly breakers: SharedArrayBuffer;
   readonly hostStates: SharedArrayBuffer;
+  readonly onOutlier?: ClusterContext["onOutlier"];
   /** This thread's part of both; see SharedCounts. */
   readonly own?: WorkerInit["own"];
 }
@@ -55,6 +56,7 @@ export class WorkerClusters implements Clusters {
       transportSockets: options.transportSockets ?? [],
       breakers: new SharedCounts(options.breakers, options.own?.breakers),
       hostStates: new SharedCounts(options.hostStates, options.own?.hostStates),
+      onOutlier: options.onOutlier ?? (() => {}),
     };
   }
 
@@ -76,6 +78,9 @@ export class WorkerClusters implements Clusters {
         entry.cluster?.updateHosts(message);
         break;
       }
+      case "host-health":
+        this.#entries.get(message.cluster)?.cluster?.onHealth();
+        break;
       case "remove-cluster":
         this.#deflate(this.#entries.get(message.name));
         this.#entries.delete(message.name);

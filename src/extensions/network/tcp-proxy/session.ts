@@ -46,6 +46,8 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
   #upstream: UpstreamConnection | undefined;
   /** What the client sent before there was an upstream. */
   #early: Buffer = NO_BYTES;
+  /** Of the last attempt. */
+  #host: Host | undefined;
   #attempts = 0;
   #started = false;
   #clientEnded = false;
@@ -122,6 +124,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     const record = this.#record;
     this.#request = undefined;
     this.#upstream = upstream;
+    this.#host?.onByteStream?.("connected");
     upstream.handler = this.#upstreamSide;
     record.upstreamLocalAddress = upstream.localAddress;
     record.upstreamTls = upstream.tls;
@@ -140,6 +143,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
       reason === "overflow" ? ResponseFlag.UpstreamOverflow : ResponseFlag.UpstreamConnectionFailure,
     );
     this.#record.upstreamTransportFailureReason = detail;
+    if (reason !== "overflow") this.#host?.onByteStream?.(reason);
     if (this.#closed) return;
     const { backoff, context, maxConnectAttempts } = this.#settings;
     if (reason === "overflow") this.#fail();
@@ -221,6 +225,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     record.upstreamAttemptCount = ++this.#attempts;
     record.upstreamHost = host.address;
     record.upstreamHostName = host.hostname;
+    this.#host = host;
     const request = cluster.connect(host, this, this.#downstream.info);
     // The answer may have come before the call returned.
     if (this.#upstream === undefined && !this.#closed) this.#request ??= request;

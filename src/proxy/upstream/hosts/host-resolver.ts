@@ -49,6 +49,7 @@ export class HostResolver {
   readonly #log: Logger;
   readonly #dns: Dns;
   readonly #slots: HostSlots;
+  readonly #states: Int32Array;
   readonly #clusters = new Map<string, Resolved>();
 
   constructor(options: HostResolverOptions, events: HostResolverEvents) {
@@ -56,6 +57,7 @@ export class HostResolver {
     this.#events = events;
     this.#log = options.logger("upstream");
     this.#dns = options.dns ?? new Dns();
+    this.#states = new Int32Array(options.hostStates);
     this.#slots = new HostSlots(options.hostStates, options.clock);
   }
 
@@ -74,7 +76,7 @@ export class HostResolver {
       type,
       hosts: old?.hosts ?? [],
       overprovisioning: old?.overprovisioning ?? 140,
-      stats: old?.stats ?? new MembershipStats(scope, type === "EDS" || type === "STRICT_DNS"),
+      stats: old?.stats ?? new MembershipStats(scope, type === "EDS" || type === "STRICT_DNS", this.#states),
       initialised: false,
     };
     this.#clusters.set(name, state);
@@ -110,6 +112,12 @@ export class HostResolver {
   /** Hosts of a cluster; undefined if there is no such cluster. */
   hosts(cluster: string): readonly HostSpec[] | undefined {
     return this.#clusters.get(cluster)?.hosts;
+  }
+
+  /** `failed` of some hosts of a cluster changed. */
+  onHealth(cluster: string): void {
+    const state = this.#clusters.get(cluster);
+    state?.stats.refreshHealth(state.hosts);
   }
 
   close(): void {

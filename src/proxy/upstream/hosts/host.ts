@@ -3,20 +3,13 @@ import type { Messages } from "../../../proto/messages.d.ts";
 import type { ClientConnector, Host, RoutingPriority } from "../../api.ts";
 import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../../link.ts";
 import type { Pool } from "../pool/pool.ts";
+import { OutlierMonitor, type OnOutlier } from "../outlier/outlier-monitor.ts";
+import type { OutlierSettings } from "../outlier/outlier-settings.ts";
 import type { SharedCounts } from "../shared-counts.ts";
 
 type Metadata = Messages["envoy.config.core.v3.Metadata"];
 
-/** How a request to a host ended, for /clusters. */
-export type HostResult = "success" | "error" | "timeout";
-
 const NO_BYTES = new Uint8Array(0);
-
-const RESULT_FIELDS = {
-  success: HOST_FIELDS.requestSuccesses,
-  error: HOST_FIELDS.requestErrors,
-  timeout: HOST_FIELDS.requestTimeouts,
-} as const;
 
 /** An endpoint in this thread: its pools, and its part of the state that all threads share. */
 export class UpstreamHost implements Host {
@@ -35,6 +28,8 @@ export class UpstreamHost implements Host {
   #spec: HostSpec;
   #locality: Host["locality"];
   #metadata: Metadata | undefined;
+  #knownFailed = false;
+  #monitor: OutlierMonitor | undefined;
   readonly #states: SharedCounts;
   readonly #base: number;
 
@@ -103,8 +98,34 @@ export class UpstreamHost implements Host {
     return this.#states.get(this.#base + HOST_FIELDS.activeRequests);
   }
 
-  countResult(result: HostResult): void {
-    this.#states.event(this.#base + RESULT_FIELDS[result]);
+  /** Begins or ends to watch how requests end. */
+  watch(settings: OutlierSettings | undefined, onOutlier: OnOutlier): void {
+    this.#monitor =
+      settings === undefined
+        ? undefined
+        : new OutlierMonitor(settings, this.#states, this.#base, this.slot, onOutlier);
+  }
+
+  onConnected(): void {
+    this.#monitor?.onConnected();
+  }
+
+  onStatus(status: number): void {
+    this.#states.event(
+      this.#base + (status >= 500 ? HOST_FIELDS.requestErrors : HOST_FIELDS.requestSuccesses),
+    );
+    this.#monitor?.onStatus(status);
+  }
+
+  onFailure(kind: "reset" | "timeout", status: number): void {
+    this.#states.event(
+      this.#base + (kind === "timeout" ? HOST_FIELDS.requestTimeouts : HOST_FIELDS.requestErrors),
+    );
+    this.#monitor?.onLocalFailure(status);
+  }
+
+  onByteStream(outcome: "connected" | "connection-failure" | "connection-timeout"): void {
+    this.#monitor?.onByteStream(outcome);
   }
 
   connectionOpened(): void {
@@ -135,6 +156,13 @@ export class UpstreamHost implements Host {
 
   requestUnqueued(): void {
     this.#states.dec(this.#base + HOST_FIELDS.pendingRequests);
+  }
+
+  /** Drains the pools once for each time that it fails. */
+  drainIfFailed(): void {
+    const { failed } = this;
+    if (failed && !this.#knownFailed) this.drainPools();
+    this.#knownFailed = failed;
   }
 
   /** Lets what is in flight finish and closes everything else; later requests get new pools. */

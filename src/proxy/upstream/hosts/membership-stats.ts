@@ -1,5 +1,5 @@
 import type { Counter, Gauge, StatScope } from "../../../stats/stat-store.ts";
-import type { HostSpec } from "../../link.ts";
+import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../../link.ts";
 
 /** Stats about the hosts of one cluster, kept by the main thread. */
 export class MembershipStats {
@@ -11,10 +11,12 @@ export class MembershipStats {
   readonly #maxWeight: Gauge;
 
   readonly #dynamic: boolean;
+  readonly #hostStates: Int32Array;
 
   /** @param dynamic hosts come from EDS or DNS */
-  constructor(scope: StatScope, dynamic: boolean) {
+  constructor(scope: StatScope, dynamic: boolean, hostStates: Int32Array) {
     this.#dynamic = dynamic;
+    this.#hostStates = hostStates;
     this.#change = scope.counter("membership_change");
     this.#noRebuild = scope.counter("update_no_rebuild");
     this.#total = scope.gauge("membership_total");
@@ -27,10 +29,18 @@ export class MembershipStats {
   update(hosts: readonly HostSpec[], membershipChanged: boolean): void {
     if (membershipChanged) this.#change.inc();
     this.#total.set(hosts.length);
-    this.#healthy.set(hosts.filter((host) => host.health === "healthy").length);
-    this.#degraded.set(hosts.filter((host) => host.health === "degraded").length);
+    this.refreshHealth(hosts);
     // Envoy keeps it for clusters whose hosts may change.
     if (this.#dynamic) this.#maxWeight.set(hosts.reduce((most, host) => Math.max(most, host.weight), 0));
+  }
+
+  /** Counts what of the hosts can be used. */
+  refreshHealth(hosts: readonly HostSpec[]): void {
+    const fit = hosts.filter(
+      ({ slot }) => Atomics.load(this.#hostStates, slot * HOST_WORDS + HOST_FIELDS.failed) === 0,
+    );
+    this.#healthy.set(fit.filter((host) => host.health === "healthy").length);
+    this.#degraded.set(fit.filter((host) => host.health === "degraded").length);
   }
 
   /** An update said what is known already. */
