@@ -53,6 +53,16 @@ export interface HostSpec {
   readonly health: "healthy" | "unhealthy" | "degraded" | "draining";
   /** envoy.config.core.v3.Metadata, if any. */
   readonly metadata: Uint8Array | undefined;
+  /** How its active health checks differ from those of the cluster. */
+  readonly healthCheck?: HostHealthCheck | undefined;
+}
+
+/** envoy.config.endpoint.v3.Endpoint.HealthCheckConfig; "" and 0 = as the host's own. */
+export interface HostHealthCheck {
+  readonly ip: string;
+  readonly port: number;
+  readonly hostname: string;
+  readonly disabled: boolean;
 }
 
 /** Where a listener listens: an IP address and a port, or a path. */
@@ -215,8 +225,8 @@ export const HOST_FIELDS = {
 } as const;
 /** Int32 words per host. */
 export const HOST_WORDS = 17;
-/** Why a host is out of use. */
-export const HOST_FAILED = { activeCheck: 1, outlier: 2 } as const;
+/** Why a host is out of use, or not to be used as much as others. */
+export const HOST_FAILED = { activeCheck: 1, outlier: 2, degraded: 4 } as const;
 /** Most clusters and hosts at a time; the buffers are virtual memory until used. */
 export const MAX_CLUSTERS = 65_536;
 export const MAX_HOSTS = 262_144;

@@ -118,6 +118,12 @@ export class MergedStats {
     this.#sorted = undefined;
   }
 
+  /** Whether some thread ever wrote a number. */
+  isUsed(name: string): boolean {
+    const entry = this.#buckets.get(bucketKey(name))?.entries.get(name);
+    return entry !== undefined && wasWritten(entry);
+  }
+
   /** Counters read 0 from here on, as POST /reset_counters does. */
   resetCounters(): void {
     for (const { entries } of this.#buckets.values())

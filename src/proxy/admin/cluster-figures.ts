@@ -1,4 +1,5 @@
 // What both forms of /clusters read from reports.
+import { HOST_FAILED } from "../link.ts";
 import type { ClusterReport, HostReport } from "./admin-host.ts";
 
 /** Limits of one priority. */
@@ -14,8 +15,6 @@ const DEFAULT_LIMIT = 1024;
 const DEFAULT_RETRIES = 3;
 /** Values of RoutingPriority. */
 const PRIORITIES = { DEFAULT: 0, HIGH: 1 } as const;
-const FAILED_HEALTH_CHECK = 1;
-const EJECTED = 2;
 /** The limits of both priorities, defaults filled in. */
 export function thresholdsOf({ cluster }: ClusterReport): readonly Thresholds[] {
   return (["DEFAULT", "HIGH"] as const).map((priority) => {
@@ -31,11 +30,16 @@ export function thresholdsOf({ cluster }: ClusterReport): readonly Thresholds[] 
 }
 
 export function failedHealthCheck({ failed }: HostReport): boolean {
-  return (failed & FAILED_HEALTH_CHECK) !== 0;
+  return (failed & HOST_FAILED.activeCheck) !== 0;
 }
 
 export function isEjected({ failed }: HostReport): boolean {
-  return (failed & EJECTED) !== 0;
+  return (failed & HOST_FAILED.outlier) !== 0;
+}
+
+/** Health checks are answered, with the wish for less. */
+export function isDegraded({ failed }: HostReport): boolean {
+  return (failed & HOST_FAILED.degraded) !== 0;
 }
 
 /** What a host counts, in Envoy's order: counters, then gauges. */

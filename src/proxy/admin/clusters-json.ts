@@ -1,6 +1,6 @@
 import { addressJson } from "./address-json.ts";
 import type { ClusterReport, HostReport } from "./admin-host.ts";
-import { failedHealthCheck, hostCounts, isEjected, thresholdsOf } from "./cluster-figures.ts";
+import { failedHealthCheck, hostCounts, isDegraded, isEjected, thresholdsOf } from "./cluster-figures.ts";
 import { jsonPieces } from "./json-pieces.ts";
 
 /** envoy.admin.v3.Clusters: fields in the order of their numbers, defaults left out. */
@@ -47,6 +47,7 @@ function hostStatus(host: HostReport): unknown {
     health_status: {
       failed_active_health_check: failedHealthCheck(host) || undefined,
       failed_outlier_check: isEjected(host) || undefined,
+      failed_active_degraded_check: isDegraded(host) || undefined,
       eds_health_status: host.health.toUpperCase(),
     },
     success_rate: percent(host.successRate),

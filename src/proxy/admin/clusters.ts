@@ -1,6 +1,6 @@
 import { SafeRegex } from "../../base/safe-regex.ts";
 import type { ClusterReport, HostReport } from "./admin-host.ts";
-import { failedHealthCheck, hostCounts, isEjected, thresholdsOf } from "./cluster-figures.ts";
+import { failedHealthCheck, hostCounts, isDegraded, isEjected, thresholdsOf } from "./cluster-figures.ts";
 import { clustersJson } from "./clusters-json.ts";
 import { JSON_TYPE, type AdminEndpoint } from "./endpoint.ts";
 
@@ -85,6 +85,7 @@ function healthFlags(host: HostReport): string {
   const flags =
     (failedHealthCheck(host) ? "/failed_active_hc" : "") +
     (isEjected(host) ? "/failed_outlier_check" : "") +
-    EDS_FLAGS[host.health];
+    EDS_FLAGS[host.health] +
+    (isDegraded(host) ? "/degraded_active_hc" : "");
   return flags === "" ? "healthy" : flags;
 }

@@ -8,6 +8,7 @@ import { endpoints, staticCluster } from "../../testing/proxy-config.ts";
 import type { Resource, WatchHandler } from "../../xds/source.ts";
 import { HOST_WORDS, type ToWorker } from "../link.ts";
 import { HostResolver } from "../upstream/hosts/host-resolver.ts";
+import { HealthCheckers, type HealthCheckersOptions } from "./health-checkers.ts";
 import { OutlierDetectors } from "./outlier-detectors.ts";
 import { SecretManager } from "./secret-manager.ts";
 import type { OpenWatch } from "./subscription.ts";
@@ -36,6 +37,9 @@ function assignment(name: string, port: number): Resource {
   return { name, message, bytes: encode(EDS, message) };
 }
 
+/** None of these clusters is checked. */
+const NO_PROBES = { close: () => undefined } as HealthCheckersOptions["clusters"];
+
 function setup() {
   const clock = new FakeClock();
   const merged = new MergedStats();
@@ -60,6 +64,15 @@ function setup() {
     ...rest,
     secrets: new SecretManager({ ...common, ...rest, check: () => undefined }),
     outliers: new OutlierDetectors({ ...common, hostStates, random: () => 0.5 }),
+    checkers: new HealthCheckers({
+      ...common,
+      merged,
+      clusters: NO_PROBES,
+      operators: [],
+      hostStates,
+      random: () => 0.5,
+      onHealthy: () => undefined,
+    }),
     onWarming: (some) => warming.push(some),
     merged,
     resolver: (events) => new HostResolver({ ...common, hostStates, random: () => 0.5 }, events),

@@ -8,6 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../api.ts";
 import { MAX_CLUSTERS, type HostSpec, type ToWorker } from "../link.ts";
 import type { HostResolver, HostResolverEvents } from "../upstream/hosts/host-resolver.ts";
+import type { HealthCheckers } from "./health-checkers.ts";
 import type { OutlierDetectors } from "./outlier-detectors.ts";
 import { sdsConfigsOfCluster } from "./sds-configs.ts";
 import type { SecretLease, SecretManager } from "./secret-manager.ts";
@@ -30,7 +31,7 @@ export interface ClusterVersion {
   /** What its connections need. */
   readonly secrets: SecretLease;
   /** What promotion still waits for. */
-  readonly waits: { hosts: boolean; secrets: boolean };
+  readonly waits: { hosts: boolean; secrets: boolean; checks: boolean };
 }
 
 /** A cluster and where it stands. */
@@ -61,6 +62,7 @@ export interface ClusterManagerOptions {
   onWarming(some: boolean): void;
   readonly secrets: SecretManager;
   readonly outliers: OutlierDetectors;
+  readonly checkers: HealthCheckers;
   readonly stats: StatStore;
   readonly merged: MergedStats;
   readonly texts: Map<string, string>;
@@ -92,8 +94,9 @@ export class ClusterManager {
     this.#resolver = options.resolver({
       onHosts: (name, hosts, overprovisioning) => this.#onHosts(name, hosts, overprovisioning),
       onInitialised: (name) => this.#hostsReady(name),
+      keeps: (name, slot) => this.#keeps(name, slot),
     });
-    options.outliers.onChange = (name) => this.#onHealth(name);
+    for (const each of [options.outliers, options.checkers]) each.onChange = (name) => this.#onHealth(name);
   }
 
   get cdsVersion(): string {
@@ -143,6 +146,7 @@ export class ClusterManager {
     this.#cds?.close();
     for (const { eds } of this.clusters.values()) eds?.close();
     this.#options.outliers.close();
+    this.#options.checkers.close();
     this.#resolver.close();
   }
 
@@ -173,7 +177,7 @@ export class ClusterManager {
       return;
     this.#options.check(message, dynamic);
     const configs = sdsConfigsOfCluster(message);
-    const waits = { hosts: true, secrets: configs.length > 0 };
+    const waits = { hosts: true, secrets: configs.length > 0, checks: true };
     const secrets = this.#options.secrets.lease(configs, () => this.#secretsReady(next));
     const updated = this.#options.clock.wall();
     const next: ClusterVersion = { message, bytes, version, updated, secrets, waits };
@@ -252,6 +256,7 @@ export class ClusterManager {
     if (state === undefined) return;
     state.hosts = hosts;
     state.overprovisioning = overprovisioning;
+    this.#options.checkers.setHosts(name, hosts);
     this.#options.outliers.setHosts(name, hosts);
     if (state.active !== undefined)
       this.#options.broadcast({ kind: "hosts", cluster: name, hosts, overprovisioning });
@@ -268,7 +273,24 @@ export class ClusterManager {
     const state = this.clusters.get(name);
     if (state?.warming === undefined) return;
     state.warming.waits.hosts = false;
-    this.#promote(state);
+    this.#awaitChecks(state, state.warming);
+  }
+
+  /** A new cluster waits for the first health check of each host; others go on being used meanwhile. */
+  #awaitChecks(state: ClusterState, version: ClusterVersion): void {
+    const isNew = state.active === undefined;
+    const settled = (): void => {
+      version.waits.checks = false;
+      if (state.warming === version) this.#promote(state);
+    };
+    this.#options.checkers.setCluster(version.message, state.hosts, isNew, settled);
+    if (!isNew) settled();
+  }
+
+  /** Whether a host that its source lists no longer is still good for requests. */
+  #keeps(name: string, slot: number): boolean {
+    const message = this.clusters.get(name)?.active?.message;
+    return message?.ignoreHealthOnHostRemoval === false && this.#options.checkers.passes(name, slot);
   }
 
   #secretsReady(version: ClusterVersion): void {
@@ -280,7 +302,8 @@ export class ClusterManager {
   /** Workers get the warming version, once it waits for nothing any longer. */
   #promote(state: ClusterState): void {
     const { name, warming } = state;
-    if (warming === undefined || warming.waits.hosts || warming.waits.secrets) return;
+    if (warming === undefined) return;
+    if (warming.waits.hosts || warming.waits.secrets || warming.waits.checks) return;
     const { broadcast } = this.#options;
     if (state.active === undefined) this.#active++;
     state.active?.secrets.release();
@@ -303,6 +326,7 @@ export class ClusterManager {
     state.warming?.secrets.release();
     state.active?.secrets.release();
     this.#options.outliers.remove(name);
+    this.#options.checkers.remove(name);
     this.#resolver.removeCluster(name);
     this.#options.broadcast({ kind: "remove-cluster", name });
     const { message } = (state.active ?? state.warming)!;

@@ -1,9 +1,10 @@
 import { TimerWheel } from "../../base/timer-wheel.ts";
-import type { StatStore } from "../../stats/stat-store.ts";
+import { StatStore } from "../../stats/stat-store.ts";
 import type { AsyncClient, FactoryContext } from "../api.ts";
 import type { ToWorker } from "../link.ts";
 import { RuntimeValues } from "../runtime-values.ts";
 import { ThreadSecrets } from "../secrets.ts";
+import { ProbeClusters } from "../upstream/health/probe-clusters.ts";
 import { WorkerClusters, type WorkerClustersOptions } from "../upstream/worker-clusters.ts";
 import type { Parts } from "./parts.ts";
 
@@ -25,19 +26,28 @@ export class MainClusters {
   readonly #clusters: WorkerClusters;
   readonly #runtime = new RuntimeValues(Math.random);
   readonly secrets = new ThreadSecrets();
+  /** For active health checks. */
+  readonly probes: ProbeClusters;
 
   constructor(options: MainClustersOptions) {
     const { extensions, context, stats, breakers, hostStates, onOutlier } = options;
-    this.#clusters = new WorkerClusters({
-      factory: {
-        ...context,
-        stats,
-        runtime: this.#runtime,
-        secrets: this.secrets,
-        wheel: new TimerWheel(context.clock),
-      },
+    const common = {
       policies: extensions.lb,
       transportSockets: extensions.transportSockets ?? [],
+    };
+    const factory = {
+      ...context,
+      runtime: this.#runtime,
+      secrets: this.secrets,
+      wheel: new TimerWheel(context.clock),
+    };
+    this.probes = new ProbeClusters({
+      ...common,
+      factory: { ...factory, stats: new StatStore(() => undefined) },
+    });
+    this.#clusters = new WorkerClusters({
+      ...common,
+      factory: { ...factory, stats },
       breakers,
       hostStates,
       ...(onOutlier !== undefined && { onOutlier }),

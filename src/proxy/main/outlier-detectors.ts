@@ -74,6 +74,10 @@ export class OutlierDetectors {
     this.#entries.get(cluster)?.detector.onConsecutive(kind, slot);
   }
 
+  onHealthy(cluster: string, slot: number): void {
+    this.#entries.get(cluster)?.detector.onHealthy(slot);
+  }
+
   /** Success rates of the last interval; undefined without outlier detection. */
   report(cluster: string, origin: "external" | "local"): RateReport | undefined {
     return this.#entries.get(cluster)?.detector.report(origin);

@@ -26,6 +26,7 @@ import { ConfigSources, serversOf } from "./config-sources.ts";
 import { DrainManager } from "./drain-manager.ts";
 import { adminReports } from "./admin-view.ts";
 import { certificateReports } from "./certificate-reports.ts";
+import { HealthCheckers } from "./health-checkers.ts";
 import { ListenerManager } from "./listener-manager.ts";
 import { inlineRoutes } from "./listener-parts.ts";
 import { LoadReporter } from "./load-reporter.ts";
@@ -142,12 +143,21 @@ export class Proxy {
       logger: (component: string) => log.logger(component),
     };
     this.#outliers = new OutlierDetectors({ ...common, hostStates: this.#hostStates, random: Math.random });
+    const checkers = new HealthCheckers({
+      ...common,
+      clusters: this.#own.probes,
+      operators: parts.extensions.operators,
+      hostStates: this.#hostStates,
+      random: Math.random,
+      onHealthy: (cluster, slot) => this.#outliers.onHealthy(cluster, slot),
+    });
     this.secrets = new SecretManager({ ...common, check: (secret) => checks.secret(secret) });
     const known = (): Set<string> => new Set(this.clusters.clusters.keys());
     this.clusters = new ClusterManager({
       ...common,
       secrets: this.secrets,
       outliers: this.#outliers,
+      checkers,
       onWarming: (some) => this.#sources.holdClusters(some),
       check: (message, dynamic) => {
         this.secrets.verify(sdsConfigsOfCluster(message));

@@ -151,7 +151,7 @@ describe("upstreamLedger", () => {
   it("reports what is not there yet", () => {
     assert.deepEqual(
       unsupported({
-        health_checks: [{}],
+        health_checks: [{ tls_options: {} }],
         outlier_detection: { monitors: [{}] },
         lb_subset_config: {},
         upstream_bind_config: {},
@@ -159,7 +159,7 @@ describe("upstreamLedger", () => {
         preconnect_policy: {},
       }).sort(),
       [
-        "health_checks",
+        "health_checks[0].tls_options",
         "lb_subset_config",
         "outlier_detection.monitors",
         "preconnect_policy",

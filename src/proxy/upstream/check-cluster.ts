@@ -5,6 +5,7 @@ import { clusterSettings } from "./cluster-settings.ts";
 import { clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
 import { dnsOptions } from "./hosts/dns-config.ts";
+import { createProbe } from "./health/create-probe.ts";
 import { discoveryType } from "./hosts/endpoint-source.ts";
 import { chooseLbPolicy } from "./balancing/lb-policy.ts";
 import { addressProblem, checkAssignment, placedEndpoints } from "./hosts/load-assignment.ts";
@@ -28,6 +29,11 @@ export function checkCluster(cluster: ClusterMessage, extensions: Extensions, co
   const scope = context.stats.scope(clusterStatPrefix(settings.observabilityName));
   new ClusterTransports(cluster, extensions, { ...context, scope }).close();
   chooseLbPolicy(cluster, extensions.lb).create(context);
+  for (const config of cluster.healthChecks) {
+    if (config.healthChecker.case === "grpcHealthCheck" && settings.connection.protocol === "http1")
+      throw new Error(`${cluster.name} cluster must support HTTP/2 for gRPC healthchecking`);
+    createProbe(config, { ...context, cluster: cluster.name, operators: extensions.operators });
+  }
 }
 
 function checkEndpoints(cluster: ClusterMessage): void {

@@ -130,6 +130,11 @@ export class WorkerCluster implements Cluster {
     return host;
   }
 
+  /** A host by its address. */
+  find(priority: number, address: string): Host | undefined {
+    return this.#hosts.get(`${priority} ${address}`);
+  }
+
   tryAcquire(resource: LimitedResource, priority: RoutingPriority): boolean {
     if (this.#breakers.tryAcquire(resource, priority)) return true;
     if (resource === "requests") this.#handles.rqActiveOverflow.inc();

@@ -2,6 +2,7 @@ import { headerKeyFormatLedger } from "../header-key-format.ts";
 import { http2OptionsLedger } from "../http2-options.ts";
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
 import { dnsConfigLedger } from "./hosts/dns-config.ts";
+import { healthCheckLedger } from "./health/health-check-settings.ts";
 import { outlierLedger } from "./outlier/outlier-settings.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
@@ -10,6 +11,7 @@ export const upstreamLedger: Ledger = {
   ...http2OptionsLedger,
   ...dnsConfigLedger,
   ...outlierLedger,
+  ...healthCheckLedger,
   "envoy.config.cluster.v3.Cluster": [
     "name",
     "alt_stat_name",
@@ -22,6 +24,8 @@ export const upstreamLedger: Ledger = {
     "max_requests_per_connection",
     "circuit_breakers",
     "outlier_detection",
+    "health_checks",
+    "ignore_health_on_host_removal",
     "common_http_protocol_options",
     "http_protocol_options",
     "http2_protocol_options",
@@ -154,11 +158,7 @@ export const upstreamLedger: Ledger = {
     "metadata",
     "load_balancing_weight",
   ],
-  "envoy.config.endpoint.v3.Endpoint": [
-    "address",
-    "hostname",
-    ignored("health_check_config", "only active health checks read it, which are not supported"),
-  ],
+  "envoy.config.endpoint.v3.Endpoint": ["address", "hostname", "health_check_config"],
   "envoy.config.core.v3.Address": ["socket_address", "pipe"],
   "envoy.config.core.v3.SocketAddress": [only("protocol", "TCP"), "address", "port_value"],
   "envoy.config.core.v3.Pipe": ["path"],

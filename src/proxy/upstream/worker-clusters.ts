@@ -1,12 +1,5 @@
 import { decode } from "../../proto/registry.ts";
-import type {
-  AsyncClient,
-  Cluster,
-  Clusters,
-  FactoryContext,
-  LbPolicyDef,
-  TransportSocketDef,
-} from "../api.ts";
+import type { AsyncClient, Clusters, FactoryContext, LbPolicyDef, TransportSocketDef } from "../api.ts";
 import { createAsyncClient } from "../async-client.ts";
 import type { Gauge } from "../../stats/stat-store.ts";
 import type { HostSpec, ToWorker, WorkerInit } from "../link.ts";
@@ -60,7 +53,7 @@ export class WorkerClusters implements Clusters {
     };
   }
 
-  get(name: string): Cluster | undefined {
+  get(name: string): WorkerCluster | undefined {
     const entry = this.#entries.get(name);
     return entry === undefined ? undefined : (entry.cluster ?? this.#inflate(entry));
   }

@@ -20,6 +20,8 @@ export interface HostResolverEvents {
   onHosts(cluster: string, hosts: readonly HostSpec[], overprovisioning: number): void;
   /** The first resolution ended, with or without hosts. EDS clusters wait for their first assignment. */
   onInitialised(cluster: string): void;
+  /** Whether a host that is no longer listed stays, because health checks find it fit. */
+  keeps?(cluster: string, slot: number): boolean;
 }
 
 export interface HostResolverOptions {
@@ -38,6 +40,8 @@ interface Resolved {
   type: string;
   hosts: readonly HostSpec[];
   overprovisioning: number;
+  /** Slots of hosts that are no longer listed. */
+  unlisted: ReadonlySet<number>;
   stats: MembershipStats;
   initialised: boolean;
 }
@@ -76,6 +80,7 @@ export class HostResolver {
       type,
       hosts: old?.hosts ?? [],
       overprovisioning: old?.overprovisioning ?? 140,
+      unlisted: old?.unlisted ?? new Set(),
       stats: old?.stats ?? new MembershipStats(scope, type === "EDS" || type === "STRICT_DNS", this.#states),
       initialised: false,
     };
@@ -117,7 +122,10 @@ export class HostResolver {
   /** `failed` of some hosts of a cluster changed. */
   onHealth(cluster: string): void {
     const state = this.#clusters.get(cluster);
-    state?.stats.refreshHealth(state.hosts);
+    if (state === undefined) return;
+    const gone = [...state.unlisted].filter((slot) => this.#events.keeps?.(cluster, slot) !== true);
+    if (gone.length > 0) this.#drop(cluster, state, new Set(gone));
+    else state.stats.refreshHealth(state.hosts);
   }
 
   close(): void {
@@ -144,11 +152,19 @@ export class HostResolver {
       hosts.push(same ? known : { ...host, slot: this.#slots.acquire(id) });
     }
     let removed = false;
-    for (const id of before.keys()) {
+    const unlisted = new Set<number>();
+    const mayStay = state.type === "EDS" || state.type === "STRICT_DNS";
+    for (const [id, host] of before) {
       if (after.has(id)) continue;
+      if (mayStay && this.#events.keeps?.(name, host.slot) === true) {
+        unlisted.add(host.slot);
+        hosts.push(host);
+        continue;
+      }
       removed = true;
       this.#slots.release(id);
     }
+    state.unlisted = unlisted;
     if (!changed && !removed) {
       if (state.type !== "STATIC") state.stats.unchanged();
       return;
@@ -158,6 +174,15 @@ export class HostResolver {
     state.overprovisioning = overprovisioning;
     state.stats.update(hosts, membershipChanged);
     this.#events.onHosts(name, hosts, overprovisioning);
+  }
+
+  /** Hosts that nobody lists failed their checks, too. */
+  #drop(name: string, state: Resolved, slots: ReadonlySet<number>): void {
+    for (const host of state.hosts) if (slots.has(host.slot)) this.#slots.release(identity(name, host));
+    state.hosts = state.hosts.filter(({ slot }) => !slots.has(slot));
+    state.unlisted = new Set([...state.unlisted].filter((slot) => !slots.has(slot)));
+    state.stats.update(state.hosts, true);
+    this.#events.onHosts(name, state.hosts, state.overprovisioning);
   }
 
   #initialised(name: string, state: Resolved): void {
@@ -183,7 +208,8 @@ function sameHost(a: HostFields, b: HostFields): boolean {
     a.zone === b.zone &&
     a.subZone === b.subZone &&
     a.localityWeight === b.localityWeight &&
-    sameBytes(a.metadata, b.metadata)
+    sameBytes(a.metadata, b.metadata) &&
+    JSON.stringify(a.healthCheck) === JSON.stringify(b.healthCheck)
   );
 }
 

@@ -1,7 +1,7 @@
 import { decode } from "../../../proto/registry.ts";
 import type { Messages } from "../../../proto/messages.d.ts";
 import type { ClientConnector, Host, RoutingPriority } from "../../api.ts";
-import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../../link.ts";
+import { HOST_FAILED, HOST_FIELDS, HOST_WORDS, type HostSpec } from "../../link.ts";
 import type { Pool } from "../pool/pool.ts";
 import { OutlierMonitor, type OnOutlier } from "../outlier/outlier-monitor.ts";
 import type { OutlierSettings } from "../outlier/outlier-settings.ts";
@@ -75,16 +75,21 @@ export class UpstreamHost implements Host {
   }
 
   get healthy(): boolean {
-    return this.#spec.health === "healthy" && !this.failed;
+    return this.#spec.health === "healthy" && this.#failed === 0;
   }
 
   get degraded(): boolean {
-    return this.#spec.health === "degraded" && !this.failed;
+    if (this.failed) return false;
+    return this.#spec.health === "degraded" || (this.#spec.health === "healthy" && this.#failed !== 0);
   }
 
   /** An active health check or outlier detection took it out. */
   get failed(): boolean {
-    return this.#states.get(this.#base + HOST_FIELDS.failed) !== 0;
+    return (this.#failed & ~HOST_FAILED.degraded) !== 0;
+  }
+
+  get #failed(): number {
+    return this.#states.get(this.#base + HOST_FIELDS.failed);
   }
 
   get metadata(): Metadata | undefined {

@@ -113,6 +113,23 @@ export function hostFields({ place, locality, endpoint }: PlacedEndpoint, ip: st
       endpoint.metadata === undefined
         ? undefined
         : encode("envoy.config.core.v3.Metadata", endpoint.metadata),
+    ...healthCheckOf(identifier),
+  };
+}
+
+function healthCheckOf(identifier: LbEndpoint["hostIdentifier"]): Pick<HostFields, "healthCheck"> {
+  const config = identifier.case === "endpoint" ? identifier.value.healthCheckConfig : undefined;
+  if (config === undefined) return {};
+  const address = config.address?.address;
+  const socket = address?.case === "socketAddress" ? address.value : undefined;
+  const port = socket?.portSpecifier.case === "portValue" ? socket.portSpecifier.value : config.portValue;
+  return {
+    healthCheck: {
+      ip: socket?.address ?? "",
+      port,
+      hostname: config.hostname,
+      disabled: config.disableActiveHealthCheck,
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Counter, Gauge, StatScope } from "../../../stats/stat-store.ts";
-import { HOST_FIELDS, HOST_WORDS, type HostSpec } from "../../link.ts";
+import { HOST_FAILED, HOST_FIELDS, HOST_WORDS, type HostSpec } from "../../link.ts";
 
 /** Stats about the hosts of one cluster, kept by the main thread. */
 export class MembershipStats {
@@ -36,11 +36,15 @@ export class MembershipStats {
 
   /** Counts what of the hosts can be used. */
   refreshHealth(hosts: readonly HostSpec[]): void {
-    const fit = hosts.filter(
-      ({ slot }) => Atomics.load(this.#hostStates, slot * HOST_WORDS + HOST_FIELDS.failed) === 0,
-    );
-    this.#healthy.set(fit.filter((host) => host.health === "healthy").length);
-    this.#degraded.set(fit.filter((host) => host.health === "degraded").length);
+    let [healthy, degraded] = [0, 0];
+    for (const { slot, health } of hosts) {
+      const failed = Atomics.load(this.#hostStates, slot * HOST_WORDS + HOST_FIELDS.failed);
+      if ((failed & ~HOST_FAILED.degraded) !== 0) continue;
+      if (health === "healthy" && failed === 0) healthy++;
+      else if (health === "healthy" || health === "degraded") degraded++;
+    }
+    this.#healthy.set(healthy);
+    this.#degraded.set(degraded);
   }
 
   /** An update said what is known already. */

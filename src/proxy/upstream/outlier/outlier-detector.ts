@@ -103,6 +103,14 @@ export class OutlierDetector {
     this.#store(slot, CONSECUTIVE_FIELDS[kind], 0);
   }
 
+  /** An active health check found a host fit. */
+  onHealthy(slot: number): void {
+    const host = this.#hosts.get(slot);
+    if (host?.ejected !== true || !this.#options.settings.backWhenChecked) return;
+    this.#letBack(host);
+    this.#options.onChange();
+  }
+
   report(origin: Origin): RateReport {
     const { average, threshold, rates } = this.#reports[origin];
     return { average, threshold, rateOf: (slot) => rates.get(slot) ?? -1 };

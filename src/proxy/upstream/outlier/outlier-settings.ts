@@ -32,6 +32,8 @@ export interface OutlierSettings {
   /** Percent of the hosts. */
   readonly maxEjectionPercent: number;
   readonly alwaysEjectOneHost: boolean;
+  /** A host that passes an active health check is used again at once. */
+  readonly backWhenChecked: boolean;
   readonly successRate: {
     readonly minimumHosts: number;
     readonly requestVolume: number;
@@ -73,6 +75,7 @@ export const outlierLedger: Ledger = {
     "max_ejection_time",
     "max_ejection_time_jitter",
     "always_eject_one_host",
+    "successful_active_health_check_uneject_host",
   ],
 };
 
@@ -91,6 +94,7 @@ export function outlierSettings(config: Config | undefined): OutlierSettings | u
     maxEjectionTimeJitter: durationMs(config.maxEjectionTimeJitter, 0),
     maxEjectionPercent: Math.min(100, config.maxEjectionPercent ?? 10),
     alwaysEjectOneHost: config.alwaysEjectOneHost ?? false,
+    backWhenChecked: config.successfulActiveHealthCheckUnejectHost ?? true,
     successRate: {
       minimumHosts: config.successRateMinimumHosts ?? 5,
       requestVolume: config.successRateRequestVolume ?? 100,
