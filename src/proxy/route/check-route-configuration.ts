@@ -27,6 +27,8 @@ function checkClusters(
   action: Messages["envoy.config.route.v3.RouteAction"],
   known: ReadonlySet<string>,
 ): void {
+  for (const { cluster } of action.requestMirrorPolicies)
+    if (cluster !== "" && !known.has(cluster)) throw new Error(`route: unknown shadow cluster '${cluster}'`);
   const specifier = action.clusterSpecifier;
   if (specifier.case === "cluster" && !known.has(specifier.value))
     throw new Error(`route: unknown cluster '${specifier.value}'`);

@@ -7,6 +7,7 @@ import { RouteConditions, type CompiledRoute, type PathMatch } from "./compiled-
 import { DirectResponseAction } from "./direct-response-action.ts";
 import { compileForwardAction } from "./forward-action.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
+import { compileMirrorPolicies, type MirrorPolicy } from "./mirror-policy.ts";
 import { PerFilterConfigs } from "./per-filter-configs.ts";
 import { RedirectAction } from "./redirect-action.ts";
 import type { RouteCompileContext } from "./route-compile-context.ts";
@@ -31,6 +32,8 @@ export interface RouteParent {
   readonly perFilter: PerFilterConfigs;
   readonly mostSpecificWins: boolean;
   readonly maxDirectResponseBody: number | undefined;
+  /** Of the whole table. */
+  readonly mirrorPolicies: readonly MirrorPolicy[];
   readonly context: RouteCompileContext;
 }
 
@@ -80,6 +83,7 @@ function compileAction(config: RouteConfig, parent: RouteParent): RouteAction {
         action.value,
         parent.config,
         bufferLimit(config) ?? bufferLimit(parent.config),
+        mirrors(action.value, parent),
       );
     case "redirect":
       return new RedirectAction(action.value);
@@ -92,6 +96,16 @@ function compileAction(config: RouteConfig, parent: RouteParent): RouteAction {
     default:
       throw new Error(`Route: action ${action.case ?? "(none)"} is not supported`);
   }
+}
+
+/** The innermost level that has any counts alone. */
+function mirrors(
+  action: Messages["envoy.config.route.v3.RouteAction"],
+  { config, mirrorPolicies, context }: RouteParent,
+): readonly MirrorPolicy[] {
+  for (const { requestMirrorPolicies } of [action, config])
+    if (requestMirrorPolicies.length > 0) return compileMirrorPolicies(requestMirrorPolicies, context);
+  return mirrorPolicies;
 }
 
 function bufferLimit(

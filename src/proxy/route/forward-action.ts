@@ -6,6 +6,7 @@ import { compileHashPolicy, type HashPolicy } from "./hash-policy.ts";
 import { compileHostRewrite, type HostRewrite } from "./host-rewrite.ts";
 import { MaxGrpcTimeout } from "./max-grpc-timeout.ts";
 import { MaxStreamDuration } from "./max-stream-duration.ts";
+import type { MirrorPolicy } from "./mirror-policy.ts";
 import { compilePathRewrite, type PathRewrite } from "./path-rewrite.ts";
 import { compileRetryPolicy, noRetries, type RetryPolicy } from "./retry-policy.ts";
 
@@ -39,6 +40,8 @@ export interface ForwardAction {
   readonly connect: ConnectTermination | undefined;
   readonly hashPolicy: HashPolicy | undefined;
   readonly retryPolicy: RetryPolicy;
+  /** Where copies of requests go; empty for most routes. */
+  readonly mirrors: readonly MirrorPolicy[];
   readonly priority: RoutingPriority;
   readonly attemptCountInRequest: boolean;
   readonly attemptCountInResponse: boolean;
@@ -51,6 +54,7 @@ export function compileForwardAction(
   config: RouteActionConfig,
   virtualHost: VirtualHostConfig,
   bufferLimit: number | undefined,
+  mirrors: readonly MirrorPolicy[],
 ): ForwardAction {
   if (config.prefixRewrite !== "" && config.regexRewrite !== undefined)
     throw new Error("Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy");
@@ -76,6 +80,7 @@ export function compileForwardAction(
     upgrades: compileUpgrades(config.upgradeConfigs),
     connect: connectTermination(config.upgradeConfigs),
     hashPolicy: compileHashPolicy(config.hashPolicy),
+    mirrors,
     retryPolicy: retry === undefined ? noRetries : compileRetryPolicy(retry),
     priority: config.priority === 1 ? 1 : 0,
     attemptCountInRequest: virtualHost.includeRequestAttemptCount,

@@ -4,6 +4,7 @@ import type { StreamInfo } from "../api.ts";
 import type { RouteParent } from "./compile-route.ts";
 import { DomainIndex } from "./domain-index.ts";
 import { compileHeaderMutations } from "./header-mutations.ts";
+import { compileMirrorPolicies } from "./mirror-policy.ts";
 import { noPerFilterConfigs, PerFilterConfigs } from "./per-filter-configs.ts";
 import type { RouteCompileContext } from "./route-compile-context.ts";
 import type { RouteEntry } from "./route-entry.ts";
@@ -48,6 +49,7 @@ export function compileRouteTable(config: RouteConfiguration, context: RouteComp
     operators,
   );
   const perFilter = PerFilterConfigs.extend(noPerFilterConfigs, config.typedPerFilterConfig, context);
+  const mirrorPolicies = compileMirrorPolicies(config.requestMirrorPolicies, context);
   for (const host of config.virtualHosts) {
     const parent: RouteParent = {
       config: host,
@@ -66,6 +68,7 @@ export function compileRouteTable(config: RouteConfiguration, context: RouteComp
       perFilter: PerFilterConfigs.extend(perFilter, host.typedPerFilterConfig, context),
       mostSpecificWins: config.mostSpecificHeaderMutationsWins,
       maxDirectResponseBody: config.maxDirectResponseBodySizeBytes,
+      mirrorPolicies,
       context,
     };
     const virtualHost = new VirtualHost(host, parent);

@@ -6,6 +6,7 @@ import { queryParameterMatcherLedger } from "../matcher/query-parameter-matcher.
 import { runtimeFractionLedger } from "../matcher/runtime-fraction.ts";
 import { hashPolicyLedger } from "../route/hash-policy.ts";
 import { headerMutationsLedger } from "../route/header-mutations.ts";
+import { mirrorPolicyLedger } from "../route/mirror-policy.ts";
 import { pathRewriteLedger } from "../route/path-rewrite.ts";
 import { retryPolicyLedger } from "../route/retry-policy.ts";
 import { routerFilterLedger } from "./router-config.ts";
@@ -22,6 +23,7 @@ export const routerLedger: Ledger = {
   ...routerFilterLedger,
   ...proxyProtocolConfigLedger,
   ...hashPolicyLedger,
+  ...mirrorPolicyLedger,
   "envoy.config.route.v3.RouteConfiguration": [
     "name",
     "virtual_hosts",
@@ -34,6 +36,7 @@ export const routerLedger: Ledger = {
     "max_direct_response_body_size_bytes",
     "ignore_port_in_host_matching",
     "typed_per_filter_config",
+    "request_mirror_policies",
     ignored("metadata", "it is there for users of the configuration"),
   ],
   "envoy.config.route.v3.VirtualHost": [
@@ -49,6 +52,7 @@ export const routerLedger: Ledger = {
     "include_request_attempt_count",
     "include_attempt_count_in_response",
     "retry_policy",
+    "request_mirror_policies",
     "per_request_buffer_limit_bytes",
     "request_body_buffer_limit",
     ignored("metadata", "it is there for users of the configuration"),
@@ -83,6 +87,7 @@ export const routerLedger: Ledger = {
   "envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions": "all",
   "envoy.config.route.v3.RouteMatch.ConnectMatcher": "all",
   "envoy.config.route.v3.RouteAction": [
+    "request_mirror_policies",
     "cluster",
     "cluster_header",
     "weighted_clusters",

@@ -19,6 +19,7 @@ import { directReply } from "./direct-reply.ts";
 import type { ForwardAction } from "../route/forward-action.ts";
 import { FlowControl } from "./flow-control.ts";
 import { KeptBody } from "./kept-body.ts";
+import { Mirrors } from "./mirrors.ts";
 import { OVERLOADED, refuse } from "./refuse.ts";
 import { prepareRequest } from "./prepare-request.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
@@ -63,6 +64,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   #route: RouteEntry | undefined;
   #action: ForwardAction | undefined;
   #handles: ClusterHandles | undefined;
+  #mirrors: Mirrors | undefined;
   #attempts = 0;
   #timeoutStatus = 504;
   #isInternal = false;
@@ -133,6 +135,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.#retry.begin(action.retryPolicy, this.#handles, action.priority, headers);
     this.headers = headers;
     this.#requestEnded = this.#headOnly = end;
+    if (action.mirrors.length > 0)
+      this.#mirrors = Mirrors.begin(action.mirrors, this.#stream, end, this.#timeouts.global, context);
     const serial = this.#serial;
     this.#start();
     if (serial !== this.#serial) return "stop";
@@ -143,6 +147,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
 
   onRequestData(chunk: Buffer, end: boolean): Verdict {
     if (this.#done) return "stop";
+    this.#mirrors?.data(chunk, end, this.#handles!);
     const attempt = this.#attempt;
     const body = this.#body;
     const limit = this.#bufferLimit();
@@ -170,6 +175,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   onRequestTrailers(trailers: HeaderMap): Verdict {
     if (this.#done) return "stop";
     this.#body.trailers = trailers;
+    this.#mirrors?.end(this.#handles!);
     if (this.#attempt.ready) this.#attempt.trailers(trailers);
     this.#requestComplete();
     return "stop";
@@ -187,7 +193,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     this.headers = undefined;
     this.tried = NO_HOSTS;
     this.maxReselections = this.#attempts = this.#completeTime = 0;
-    this.#route = this.#action = this.#handles = undefined;
+    this.#mirrors?.requestGone();
+    this.#route = this.#action = this.#handles = this.#mirrors = undefined;
     this.#requestEnded = this.#responding = this.#done = false;
     this.#flow.reset();
     this.#awaitsTunnel = false;
