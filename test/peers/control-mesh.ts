@@ -125,7 +125,8 @@ export async function startFailing(context: TestContext): Promise<number> {
   });
 }
 
-async function startAnswering(context: TestContext, answer: RequestListener): Promise<number> {
+/** An HTTP server of one's own making. Returns its port. */
+export async function startAnswering(context: TestContext, answer: RequestListener): Promise<number> {
   const server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   context.after(() => {

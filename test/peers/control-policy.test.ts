@@ -11,7 +11,7 @@ import { makeCertificate } from "../../src/testing/certs.ts";
 import { peerTest } from "../../src/testing/peers.ts";
 import type { ProxyKind } from "../../src/testing/start-proxy.ts";
 import { waitUntil } from "../../src/testing/wait-until.ts";
-import { ControlMesh } from "./control-mesh.ts";
+import { ControlMesh, startAnswering } from "./control-mesh.ts";
 import { ask, Named } from "./named-server.ts";
 
 // What a policy says, done by real Envoy and by Weft.
@@ -161,15 +161,47 @@ for (const kind of ["envoy", "weft"] as const) {
     const limited: number[] = [];
     for (let i = 0; i < 5; i++) limited.push((await ask(port, "/few")).status);
     assert.deepEqual(limited, [200, 200, 200, 429, 429]);
-    const implemented = !mesh.log.some((line) => line.includes("request_mirror_policies"));
     assert.equal((await ask(port, "/copied/1")).body, "users");
-    if (implemented) {
-      await waitUntil("the copy arrives", () => shadow!.asked.some(({ path }) => path === "/copied/1"));
-    } else {
-      assert.equal(kind, "weft");
-      const { left_out_for_weft: leftOut } = await mesh.api<{ left_out_for_weft: string[] }>("/v1/nodes");
-      assert.match(leftOut.join("\n"), /request_mirror_policies of RouteConfiguration edge/);
-    }
+    await waitUntil("the copy arrives", () => shadow!.asked.some(({ path }) => path === "/copied/1"));
+  });
+
+  peerTest(`${kind} leaves out instances that fail, and takes them back`, [kind], async (context) => {
+    const mesh = new ControlMesh(context);
+    const broken = { answers: true };
+    const [good, sick] = await Promise.all(["good", "sick"].map((name) => Named.start(context, name)));
+    const bad = await startAnswering(context, (request, response) => {
+      response.statusCode = broken.answers && request.url !== "/health" ? 500 : 200;
+      response.end("bad");
+    });
+    sick!.status = 503;
+    mesh.writeServices({ checked: [good!.port, sick!.port], judged: [good!.port, bad] });
+    mesh.writePolicy({
+      edge: {
+        listen,
+        routes: [
+          { prefix: "/checked", service: "checked" },
+          { prefix: "/", service: "judged" },
+        ],
+      },
+      services: {
+        checked: { health_check: { path: "/health", interval_ms: 200 } },
+        judged: {
+          outlier: { consecutive_5xx: 3, interval_ms: 200, ejection_ms: 1000, max_ejected_percent: 50 },
+        },
+      },
+    });
+    const port = await startEdge(context, kind, mesh);
+    const bodies = async (path: string): Promise<string> => {
+      const found = new Set<string>();
+      for (let i = 0; i < 10; i++) found.add((await ask(port, path)).body);
+      return [...found].sort().join();
+    };
+    assert.equal(await bodies("/checked"), "good");
+    sick!.status = 200;
+    await waitUntil("the sick one is well", async () => (await bodies("/checked")) === "good,sick");
+    await waitUntil("the bad one is ejected", async () => (await bodies("/")) === "good");
+    broken.answers = false;
+    await waitUntil("the bad one is back", async () => (await bodies("/")) === "bad,good");
   });
 
   peerTest(

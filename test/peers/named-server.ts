@@ -6,11 +6,14 @@ import type { TestContext } from "node:test";
 export class Named {
   readonly asked: { path: string; headers: IncomingHttpHeaders }[] = [];
   port = 0;
+  /** Of all answers from now on. */
+  status = 200;
 
   static async start(context: TestContext, name: string): Promise<Named> {
     const named = new Named();
     const server = createServer(({ url, headers }, response) => {
       named.asked.push({ path: url!, headers });
+      response.statusCode = named.status;
       response.setHeader("x-served-by", name);
       response.end(name);
     });

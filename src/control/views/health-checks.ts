@@ -2,15 +2,23 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { EffectiveSettings } from "../policy/settings-for.ts";
 import { duration, given, type JsonFields } from "./envoy-json.ts";
 
+/** Between checks of what is fit and not used. */
+const IDLE_INTERVAL_MS = 60_000;
+
 /** The fields of a cluster for active health checks. */
 export function healthChecks(service: string, settings: EffectiveSettings): JsonFields {
   const { health_check: check, protocol } = settings;
   if (check === undefined) return {};
   const kind = check.kind ?? (protocol === "grpc" || protocol === "tcp" ? protocol : "http");
+  const interval = check.interval_ms ?? 5000;
   return {
     health_checks: [
       {
-        interval: duration(check.interval_ms ?? 5000),
+        interval: duration(interval),
+        // Of services that a proxy has not used yet, those that fail are asked as often as others: by Envoy's own default
+        // one that comes up late would be left out for a minute.
+        no_traffic_interval: duration(interval),
+        no_traffic_healthy_interval: duration(Math.max(interval, IDLE_INTERVAL_MS)),
         timeout: duration(check.timeout_ms ?? 1000),
         healthy_threshold: check.healthy_after ?? 2,
         unhealthy_threshold: check.unhealthy_after ?? 3,
