@@ -2,7 +2,8 @@ import { connect as netConnect, type NetConnectOpts, type Socket } from "node:ne
 import type { TLSSocket } from "node:tls";
 import { latin1 } from "../base/latin1.ts";
 import { COPIED_WRITE, type ByteSink, type Deferred, type TurnWriter } from "../http/stream.ts";
-import { READ_BUFFER_SIZE, type NetContext } from "./net-context.ts";
+import type { NetContext } from "./net-context.ts";
+import type { BufferHolder } from "./stream-buffers.ts";
 import { tlsFailureText } from "./tls/tls-error.ts";
 import type { TlsInfo } from "./tls/tls-info.ts";
 import type { Flushable } from "./write-turn.ts";
@@ -24,15 +25,27 @@ export interface ConnectionHandler {
   onClose(error: string): void;
 }
 
+/**
+ * Bytes of a read whose memory is freed by hand. Node allocates 64 KiB for each read of an accepted socket, and left to the
+ * collector they cost a full collection every 64 MB: half of an upload's time.
+ */
+const FREED_READ = 8192;
+
+/** From this length on a Buffer has memory of its own (Node's documentation of Buffer.allocUnsafe). */
+const NEVER_POOLED = Buffer.poolSize >>> 1;
+
+/** After a read of so many bytes, more are expected. */
+const LONG_READ = 16_384;
+
 /** Queued bytes that are written at once and do not wait for more. */
 const FLUSH_LIMIT = 65_536;
 
 /**
  * A TCP or unix socket as codecs want it: bytes in by one callback, text and bytes out with one write per round of the
- * event loop, counted pauses. Reads go to the thread's shared buffer, or, while a long body streams, to one of the connection's
- * own (`streamReads`), so that its bytes can be written on without a copy.
+ * event loop, counted pauses. Reads of an outgoing connection go to the thread's shared buffer, or, while a long body streams
+ * (`streamReads`), to one that it borrows, so that its bytes can be written on without a copy.
  */
-export class Connection implements ByteSink, Flushable {
+export class Connection implements ByteSink, Flushable, BufferHolder {
   readonly socket: Socket;
   handler: ConnectionHandler;
   bytesReceived = 0;
@@ -52,9 +65,13 @@ export class Connection implements ByteSink, Flushable {
   #closed = false;
   #ended = false;
   #error = "";
-  #ownBuffer: Buffer | null = null;
+  /** What a long body is read into. */
+  #borrowed: Buffer | null = null;
+  /** What others read into and this connection still writes. */
+  #kept: Buffer[] | null = null;
+  #onWritten: (() => void) | null = null;
   #writer: TurnWriter | null = null;
-  #wantsOwnBuffer = false;
+  #streams = false;
 
   /**
    * Wraps a socket that a listener accepted (`allowHalfOpen` and `noDelay` set there). After a TLS handshake `socket` is
@@ -76,13 +93,16 @@ export class Connection implements ByteSink, Flushable {
   ): Connection {
     // The read callbacks exist before the connection does.
     let connection: Connection | undefined;
+    let recent = 0;
     const socket = netConnect({
       noDelay: true,
       allowHalfOpen: true,
       ...options,
       onread: {
-        buffer: () => (connection === undefined ? context.sharedBuffer : connection.#nextReadBuffer()),
+        buffer: () => (connection === undefined ? context.sharedBuffer : connection.#nextReadBuffer(recent)),
         callback: (length: number, buffer: Uint8Array) => {
+          // A short read among long ones does not count.
+          recent = Math.max(length, recent >>> 1);
           connection!.#receive(buffer as Buffer, length, buffer === context.sharedBuffer);
           return true;
         },
@@ -203,16 +223,17 @@ export class Connection implements ByteSink, Flushable {
     }
     this.#chunks = null;
     if (text !== "") chunks.push(text);
+    const written = (this.#onWritten ??= () => this.#release());
     // Nearly always there is one: part of a long body. Gathering it as a vector would cost more than to write it.
     const several = chunks.length > 1;
     if (several) socket.cork();
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i]!;
-      if (!(typeof chunk === "string" ? socket.write(chunk, "latin1") : socket.write(chunk)))
+      if (!(typeof chunk === "string" ? socket.write(chunk, "latin1") : socket.write(chunk, written)))
         this.#blocked = true;
     }
     if (several) socket.uncork();
-    if (socket.writableLength !== 0) this.#context.held = true;
+    if (socket.writableLength !== 0) this.#context.hold(this);
     else this.#blocked = false;
   }
 
@@ -224,9 +245,13 @@ export class Connection implements ByteSink, Flushable {
     if (this.#pauses > 0 && --this.#pauses === 0 && !this.#closed) this.socket.resume();
   }
 
-  /** From the next read on, reads into a buffer of its own (true) or into the shared one (false). */
+  keep(buffer: Buffer): void {
+    (this.#kept ??= []).push(buffer);
+  }
+
+  /** A long body is coming (true) or is over: as long as reads bring much, they go to a large buffer that is not shared. */
   streamReads(on: boolean): void {
-    this.#wantsOwnBuffer = on;
+    this.#streams = on;
   }
 
   /** Writes what is queued, then half-closes; the socket is gone when the peer closes too. */
@@ -285,23 +310,44 @@ export class Connection implements ByteSink, Flushable {
 
   #receive(bytes: Buffer, length: number, shared: boolean): void {
     const context = this.#context;
+    const { turn } = context;
     this.bytesReceived += length;
-    context.turn.begin();
+    if (!turn.open) context.holders = 0;
+    turn.begin();
     context.lent = shared;
-    context.held = false;
     this.handler.onBytes(bytes, 0, length);
     context.lent = false;
-    context.turn.end();
-    if (context.held && bytes === this.#ownBuffer) this.#ownBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_SIZE);
+    turn.end();
+    if (!shared) this.#letGo(bytes, length);
   }
 
-  #nextReadBuffer(): Buffer {
-    if (!this.#wantsOwnBuffer) {
-      this.#ownBuffer = null;
-      return this.#context.sharedBuffer;
+  /** The turn is over: whoever wanted to keep `bytes` has copied or written them. */
+  #letGo(bytes: Buffer, length: number): void {
+    const context = this.#context;
+    const held = context.turn.open ? Infinity : context.holders;
+    if (bytes === this.#borrowed) {
+      if (held === 0) return;
+      if (held === 1) context.holder!.keep(bytes);
+      this.#borrowed = context.streamBuffers.take();
+    } else if (held === 0 && length >= FREED_READ && ownsMemory(bytes)) {
+      // Detaches the memory and frees it at once (ECMA-262, ArrayBuffer.prototype.transfer).
+      (bytes.buffer as ArrayBuffer).transfer(0);
     }
-    this.#ownBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_SIZE);
-    return this.#ownBuffer;
+  }
+
+  #nextReadBuffer(recent: number): Buffer {
+    if (this.#streams && recent >= LONG_READ) return (this.#borrowed ??= this.#context.streamBuffers.take());
+    if (this.#borrowed !== null) {
+      this.#context.streamBuffers.give(this.#borrowed);
+      this.#borrowed = null;
+    }
+    return this.#context.sharedBuffer;
+  }
+
+  #release(): void {
+    if (this.#kept === null || this.socket.writableLength !== 0) return;
+    for (const buffer of this.#kept) this.#context.streamBuffers.give(buffer);
+    this.#kept = null;
   }
 
   #drained(): void {
@@ -311,6 +357,8 @@ export class Connection implements ByteSink, Flushable {
 
   #gone(): void {
     this.#closed = true;
+    if (this.#borrowed !== null) this.#context.streamBuffers.give(this.#borrowed);
+    this.#borrowed = null;
     this.#text = "";
     this.#chunks = null;
     this.#queued = 0;
@@ -323,6 +371,11 @@ export class Connection implements ByteSink, Flushable {
     work();
     turn.end();
   }
+}
+
+/** Whether freeing the memory of `bytes` takes no other Buffer's. */
+function ownsMemory(bytes: Buffer): boolean {
+  return bytes.length === bytes.buffer.byteLength || (bytes.byteOffset === 0 && bytes.length >= NEVER_POOLED);
 }
 
 function errorText(error: NodeJS.ErrnoException): string {

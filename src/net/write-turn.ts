@@ -36,6 +36,11 @@ export class WriteTurn {
     this.end();
   };
 
+  /** Whether somebody handles bytes: what was written with `add` has not been flushed. */
+  get open(): boolean {
+    return this.#inside > 0;
+  }
+
   /** Monotonic milliseconds; the same all through a turn, so that a request does not ask the system ten times. */
   get time(): number {
     if (this.#inside === 0) return performance.now();

@@ -71,7 +71,8 @@ export class UpstreamStream implements AsyncStream, AttemptOwner, TimerOwner {
       if (end) this.#sent = this.#context.clock.now();
       this.#full = !this.#attempt.data(chunk, end);
     } else {
-      this.#waiting.push(chunk);
+      // It may be lent.
+      this.#waiting.push(Buffer.from(chunk));
       this.#waitingBytes += chunk.length;
       this.#full = this.#waitingBytes > HIGH_WATERMARK;
     }

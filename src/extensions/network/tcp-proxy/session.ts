@@ -20,8 +20,6 @@ const RETRY = 3;
 
 const NO_HOSTS: readonly Host[] = [];
 const NO_BYTES = Buffer.alloc(0);
-/** A read of this size is part of something long, which is not worth copying: it gets a buffer of its own. */
-const LONG_READ = 16_384;
 
 /**
  * One client's connection and the connection to the host that it was given. What comes from one goes to the other, and
@@ -53,7 +51,6 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
   #clientEnded = false;
   #clientPaused = false;
   #upstreamPaused = false;
-  #longReads = false;
   #closed = false;
 
   constructor(downstream: DownstreamConnection, settings: TcpProxySettings) {
@@ -126,6 +123,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     this.#upstream = upstream;
     this.#host?.onByteStream?.("connected");
     upstream.handler = this.#upstreamSide;
+    upstream.connection.streamReads(true);
     record.upstreamLocalAddress = upstream.localAddress;
     record.upstreamTls = upstream.tls;
     if (this.#settings.logOnConnected) this.#log("TcpUpstreamConnected");
@@ -158,11 +156,6 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
     if (this.#closed) return;
     this.#record.bytesSent += end - start;
     this.#touch();
-    const long = end - start >= LONG_READ;
-    if (long !== this.#longReads) {
-      this.#longReads = long;
-      this.#upstream!.connection.streamReads(long);
-    }
     if (this.#client.writeBytes(bytes.subarray(start, end))) return;
     if (this.#upstreamPaused) return;
     this.#upstreamPaused = true;
