@@ -1,4 +1,5 @@
 import type { HeaderMap } from "./header-map.ts";
+import type { Metadata } from "./metadata.ts";
 
 // One contract for downstream and upstream, HTTP/1.1 and HTTP/2. A codec turns bytes into calls of a StreamHandler and
 // calls of a StreamSink into bytes. A handler owns the maps it is called with and releases them in the end; a sink only
@@ -42,6 +43,8 @@ export interface StreamSink {
   /** Returns false when the connection is above its high watermark: wait for `onDrain`. */
   data(chunk: Buffer, end: boolean): boolean;
   trailers(trailers: HeaderMap): void;
+  /** Says something beside the message. Not there where the protocol has no means for it. */
+  metadata?(metadata: Metadata): void;
   /** Ends the stream at once; the handler hears nothing more. */
   reset(reason: ResetReason): void;
 }
@@ -52,6 +55,8 @@ export interface StreamHandler {
   onHeaders(headers: HeaderMap, end: boolean): void;
   onData(chunk: Buffer, end: boolean): void;
   onTrailers(trailers: HeaderMap): void;
+  /** May come at any time before the end of the message, on a server not before its head. */
+  onMetadata?(metadata: Metadata): void;
   /** The peer or the connection ended the stream early. The last call. `detail` is a transport failure or codec detail. */
   onReset(reason: ResetReason, detail: string): void;
   /** A server codec refuses what it received; the handler answers with a local reply and the connection closes. */

@@ -5,6 +5,7 @@ import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { GrpcClient } from "../grpc/client.ts";
 import type { AsyncRequests, AsyncStreams } from "../http/async-stream.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import type { Metadata } from "../http/metadata.ts";
 import type { CodecStream, ResetReason } from "../http/stream.ts";
 import type { Connection, ConnectionHandler } from "../net/connection.ts";
 import type { NetContext } from "../net/net-context.ts";
@@ -81,6 +82,8 @@ export interface HttpFilter {
   onRequestHeaders?(headers: HeaderMap, end: boolean): Verdict | Promise<Verdict>;
   onRequestData?(chunk: Buffer, end: boolean): Verdict | Promise<Verdict>;
   onRequestTrailers?(trailers: HeaderMap): Verdict | Promise<Verdict>;
+  /** METADATA frames of HTTP/2; only for terminal filters. It may come before `onRequestHeaders`. */
+  onRequestMetadata?(metadata: Metadata): void;
   onResponseHeaders?(headers: HeaderMap, end: boolean): Verdict | Promise<Verdict>;
   onResponseData?(chunk: Buffer, end: boolean): Verdict | Promise<Verdict>;
   onResponseTrailers?(trailers: HeaderMap): Verdict | Promise<Verdict>;
@@ -119,6 +122,7 @@ export interface FilterStream {
   /** Returns false when the client's connection is above its high watermark; see `onResponseDrain`. */
   respondData(chunk: Buffer, end: boolean): boolean;
   respondTrailers(trailers: HeaderMap): void;
+  respondMetadata(metadata: Metadata): void;
   /** Cuts the client's stream after its response began. */
   resetStream(reason: ResetReason, details: string): void;
   /** Back-pressure on the client's body; counted. */

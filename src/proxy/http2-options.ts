@@ -14,6 +14,8 @@ export const http2OptionsLedger: Ledger = {
     "initial_stream_window_size",
     "initial_connection_window_size",
     "allow_connect",
+    "allow_metadata",
+    "max_metadata_size",
     "max_outbound_frames",
     "max_outbound_control_frames",
     "max_consecutive_inbound_frames_with_empty_payload",
@@ -89,6 +91,8 @@ export function compileHttp2Options<T extends H2Options>(
     customSettings: [...custom].filter(([identifier]) => !NAMED.has(identifier)).flat(),
     initialConnectionWindowSize: config.initialConnectionWindowSize ?? defaults.initialConnectionWindowSize,
     allowConnect: config.allowConnect,
+    allowMetadata: config.allowMetadata,
+    maxMetadataSize: Number(config.maxMetadataSize ?? defaults.maxMetadataSize),
     maxOutboundFrames: config.maxOutboundFrames ?? defaults.maxOutboundFrames,
     maxOutboundControlFrames: config.maxOutboundControlFrames ?? defaults.maxOutboundControlFrames,
     maxConsecutiveInboundFramesWithEmptyPayload:

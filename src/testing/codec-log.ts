@@ -1,4 +1,5 @@
 import type { HeaderMap } from "../http/header-map.ts";
+import type { Metadata } from "../http/metadata.ts";
 import type {
   ByteSink,
   ClientCodecHandler,
@@ -77,6 +78,10 @@ export class StreamLog implements StreamHandler {
     this.complete = true;
     this.#add("trailers", showLines(trailers));
     trailers.release();
+  }
+
+  onMetadata(metadata: Metadata): void {
+    this.#add("metadata", [...metadata].map(([name, value]) => `${name}: ${value}`).join("|"));
   }
 
   onReset(reason: ResetReason, detail: string): void {

@@ -16,6 +16,8 @@ export class FrameLog {
   }
 }
 
+const METADATA = 0x4d;
+
 /** A frame as a line; the flag 1 is shown as END or ACK. */
 export function showFrame({ type, flags, id, payload, lengths, fields }: ReceivedFrame): string {
   const flagged = (flags & END_STREAM) !== 0;
@@ -38,6 +40,8 @@ export function showFrame({ type, flags, id, payload, lengths, fields }: Receive
       return `${type} ${payload.readUInt32BE()} ${payload.readUInt32BE(4)}`;
     case "WINDOW_UPDATE":
       return `${type} ${id} ${payload.readUInt32BE()}`;
+    case METADATA:
+      return `METADATA ${id} ${flags} ${payload.toString("latin1")}`;
     default:
       return `${typeof type === "number" ? `TYPE-${type}` : type} ${id} ${payload.length} bytes`;
   }

@@ -6,6 +6,7 @@ import { HpackDecoder } from "../../src/http/h2/hpack/decoder.ts";
 import { DEFAULT_H2_CLIENT_OPTIONS, DEFAULT_H2_SERVER_OPTIONS } from "../../src/http/h2/options.ts";
 import { H2ServerCodec } from "../../src/http/h2/server-codec.ts";
 import { PoolLog, ServerLog, StreamLog, TextSink } from "../../src/testing/codec-log.ts";
+import { METADATA } from "../../src/http/h2/frame/frame-type.ts";
 import {
   block,
   END_HEADERS,
@@ -27,6 +28,7 @@ import type { Random } from "./random.ts";
 // What a codec tells must not depend on how bytes are split, nothing may throw, no stream may stay, and no input may take
 // long.
 
+const ALLOWED = { allowMetadata: true, maxMetadataSize: 64 };
 const BODY = frame("DATA", 0, 1, "hello");
 const SERVER_CORPUS: Buffer[] = [
   headers(1, getFields(["a", "b"])),
@@ -50,6 +52,9 @@ const SERVER_CORPUS: Buffer[] = [
   frame("WINDOW_UPDATE", 0, 0, uint32(1000)),
   frame("WINDOW_UPDATE", 0, 1, uint32(1000)),
   frame(0x20, 0, 0, "unknown"),
+  frame(METADATA, 0, 1, "\0\x03k"),
+  frame(METADATA, END_HEADERS, 1, "ey\x84\xee:-/"),
+  frame(METADATA, END_HEADERS, 1, "\x40\x01a\x01b\xbe"),
 ];
 const CLIENT_CORPUS: Buffer[] = [
   ...SERVER_CORPUS,
@@ -149,7 +154,7 @@ function serve(bytes: Buffer, step: number): string {
   const codec = new H2ServerCodec(
     sink,
     log,
-    { ...DEFAULT_H2_SERVER_OPTIONS, overrideStreamErrorOnInvalidHttpMessage: true },
+    { ...DEFAULT_H2_SERVER_OPTIONS, ...ALLOWED, overrideStreamErrorOnInvalidHttpMessage: true },
     undefined,
     new FakeClock(),
   );
@@ -165,7 +170,7 @@ function call(bytes: Buffer, step: number): string {
   const codec = new H2ClientCodec(
     sink,
     new PoolLog(lines),
-    DEFAULT_H2_CLIENT_OPTIONS,
+    { ...DEFAULT_H2_CLIENT_OPTIONS, ...ALLOWED },
     undefined,
     new FakeClock(),
   );

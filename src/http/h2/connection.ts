@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { HeaderMap } from "../header-map.ts";
+import type { Metadata } from "../metadata.ts";
 import type { ByteSink, ResetReason } from "../stream.ts";
 import { InboundBudgets, outboundFlood } from "./budgets.ts";
 import { COUNTER_OF_DETAIL, type H2CodecStats, type Level } from "./codec-stats.ts";
@@ -16,22 +17,19 @@ import {
 import type { ConnectionSide } from "./connection-side.ts";
 import { fieldSection, NO_FAULT, UNWANTED, VIOLATION, type SectionKind } from "./field-section.ts";
 import { fieldWriter } from "./field-writer.ts";
-import { DEFAULT_WINDOW, MAX_WINDOW, ReceiveWindow } from "./flow-control.ts";
-import {
-  writeGoAway,
-  writePingAck,
-  writeRstStream,
-  writeSettingsAck,
-  writeWindowUpdate,
-} from "./frame/control.ts";
+import { MAX_WINDOW } from "./flow-control.ts";
+import { writeGoAway, writePingAck, writeRstStream, writeSettingsAck } from "./frame/control.ts";
 import { FrameReader, type FrameHandler } from "./frame/frame-reader.ts";
 import { FRAME_HEADER } from "./frame/frame-type.ts";
 import { FrameWriter } from "./frame/frame-writer.ts";
 import { endHeaders } from "./frame/headers.ts";
+import { writeMetadata } from "./frame/metadata.ts";
 import { writePrologue } from "./frame/prologue.ts";
 import { H2Stream, type StreamOwner } from "./h2-stream.ts";
 import { HpackDecoder } from "./hpack/decoder.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
+import { Inbound, type InboundOwner } from "./inbound.ts";
+import { MetadataReader } from "./metadata-reader.ts";
 import type { H2Options } from "./options.ts";
 import { Outbound, type OutboundOwner } from "./outbound.ts";
 import { RecentResets } from "./recent-resets.ts";
@@ -41,7 +39,7 @@ import { StreamTable } from "./stream-table.ts";
 import { CLOSED, LOCAL_CLOSED, REMOTE_CLOSED } from "./state.ts";
 
 /** What both sides of an HTTP/2 connection have in common (RFC 9113 sections 3.4 to 6). */
-export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
+export class H2Connection implements FrameHandler, StreamOwner, InboundOwner, OutboundOwner {
   readonly writer: FrameWriter;
   readonly encoder: HpackEncoder;
   readonly peer = new PeerSettings();
@@ -58,17 +56,11 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   readonly #options: H2Options;
   readonly #decoder: HpackDecoder;
   readonly #reader: FrameReader;
+  readonly #inbound: Inbound;
   readonly #outbound: Outbound;
-  readonly #window: ReceiveWindow;
   readonly #writesLater: boolean;
   readonly #streams = new StreamTable();
-  /** Receiver of the DATA frame under way; null if its bytes are of no use. */
-  #dataStream: H2Stream | null = null;
-  #dataLength = 0;
-  #dataContent = 0;
-  #dataEndsStream = false;
   #depth = 0;
-  #longBodies = 0;
   readonly #resets = new RecentResets();
 
   constructor(side: ConnectionSide, sink: ByteSink, options: H2Options, clock: Clock, stats: H2CodecStats) {
@@ -84,7 +76,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.budgets = new InboundBudgets(options, clock);
     this.#reader = new FrameReader(this, side.isServer, options.maxHeaderBytes);
     this.#outbound = new Outbound(this, this.writer, this.encoder, this.budgets, stats.pending_send_bytes);
-    this.#window = new ReceiveWindow(Math.max(options.initialConnectionWindowSize, DEFAULT_WINDOW));
+    this.#inbound = new Inbound(this, this.writer, options);
     this.enter();
     writePrologue(this.writer, options, side.isServer);
     this.leave();
@@ -136,11 +128,8 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     if (this.stopped) return;
     this.enter();
     writeGoAway(this.writer, this.lastPeerStream, code);
-    // The owner closes when it hears of it: nothing may be left behind.
-    this.writer.flush();
-    this.close("protocol-error", detail);
+    this.#giveUp(detail);
     this.leave();
-    this.#side.onFailure();
   }
 
   /** Puts a new stream into the table. */
@@ -160,11 +149,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     const unused = stream.finish();
     this.#streams.remove(stream);
     this.#streamsActive.dec();
-    if (stream.isLong) this.#setLong(stream, false);
-    if (unused > 0 && !this.stopped) {
-      this.#window.use(unused);
-      this.#giveConnectionCredit();
-    }
+    this.#inbound.remove(stream, this.stopped ? 0 : unused);
     if (reason !== undefined) stream.handler.onReset(reason, detail);
     this.#side.onStreamOver(stream, faulty, reason);
   }
@@ -214,6 +199,10 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     else this.fail(PROTOCOL_ERROR, detail);
   }
 
+  broken(stream: H2Stream, code: ErrorCode, detail: string): void {
+    this.abort(stream, code, "protocol-error", detail);
+  }
+
   /** A body that is not as long as was announced. Unlike other faults this never ends the connection in Envoy. */
   wrongLength(stream: H2Stream): void {
     this.abort(stream, PROTOCOL_ERROR, "protocol-error", "http2.remote_reset");
@@ -248,53 +237,28 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   onData(id: number, length: number, content: number, endStream: boolean): void {
-    this.#dataLength = length;
-    this.#dataContent = content;
-    this.#dataEndsStream = endStream;
-    if (!this.#window.receive(length)) return this.fail(FLOW_CONTROL_ERROR, "http2.flow_control_error");
-    const stream = (this.#dataStream = this.#streams.get(id) ?? null);
-    if (stream === null) {
-      if (this.#isIdle(id)) return this.fail(PROTOCOL_ERROR, VIOLATION);
-      if (!this.wasReset(id)) this.reset(id, STREAM_CLOSED);
-      return;
-    }
-    stream.wireBytesReceived += length + FRAME_HEADER;
-    if (stream.remoteClosed) return this.#broken(stream, STREAM_CLOSED, "http2.stream_closed");
-    if (!stream.headersReceived) return this.malformed(stream, VIOLATION);
-    // A body of one frame needs no count.
-    if (length > 0 && (!endStream || stream.receiveWindow !== null || length > this.streamWindow)) {
-      const window = (stream.receiveWindow ??= new ReceiveWindow(this.streamWindow));
-      if (!window.receive(length))
-        return this.#broken(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
-    }
-    stream.received += content;
-    if (stream.received > LONG_BODY && !stream.isLong) this.#setLong(stream, true);
-    if (
-      stream.expected >= 0 &&
-      (endStream ? stream.received !== stream.expected : stream.received > stream.expected)
-    )
-      return this.wrongLength(stream);
-    if (!endStream) return;
-    stream.state |= REMOTE_CLOSED;
-    if (content === 0) stream.receive(EMPTY, 0, 0, true);
+    this.#inbound.begin(id, length, content, endStream);
   }
 
   onDataPart(bytes: Buffer, start: number, end: number, last: boolean): void {
-    const stream = this.#dataStream;
-    if (stream !== null && !stream.over) stream.receive(bytes, start, end, last && this.#dataEndsStream);
-    else this.#window.use(end - start);
+    this.#inbound.part(bytes, start, end, last);
   }
 
   onDataEnd(): void {
-    const stream = this.#dataStream;
-    this.#dataStream = null;
-    // Padding is used up by nobody.
-    const padding = this.#dataLength - this.#dataContent;
-    this.#window.use(padding);
-    if (stream !== null && !stream.over) {
-      stream.receiveWindow?.use(padding);
-      this.giveCredit(stream);
-    } else this.#giveConnectionCredit();
+    this.#inbound.end();
+  }
+
+  onDataWithoutStream(id: number): void {
+    if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
+    else if (!this.wasReset(id)) this.reset(id, STREAM_CLOSED);
+  }
+
+  onLongBodies(on: boolean): void {
+    this.#side.onLongBodies(on);
+  }
+
+  stream(id: number): H2Stream | undefined {
+    return this.#streams.get(id);
   }
 
   onHeaders(id: number, bytes: Buffer, start: number, end: number, endStream: boolean): void {
@@ -373,11 +337,25 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
       if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, VIOLATION);
       return;
     }
-    if (increment === 0) return this.#broken(stream, PROTOCOL_ERROR, VIOLATION);
+    if (increment === 0) return this.broken(stream, PROTOCOL_ERROR, VIOLATION);
     stream.sendWindow += increment;
     if (stream.sendWindow > MAX_WINDOW)
-      return this.#broken(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
+      return this.broken(stream, FLOW_CONTROL_ERROR, "http2.flow_control_error");
     if (stream.outbound !== null) this.#outbound.pumpStream(stream, Number.POSITIVE_INFINITY);
+  }
+
+  onMetadata(id: number, bytes: Buffer, start: number, end: number, last: boolean): void {
+    const { allowMetadata, maxMetadataSize } = this.#options;
+    this.onUnknownFrame();
+    const stream = this.#streams.get(id);
+    if (!allowMetadata || this.stopped || stream === undefined || stream.remoteClosed) return;
+    const reader = (stream.metadataReader ??= new MetadataReader(maxMetadataSize));
+    if (!reader.add(bytes, start, end)) return this.#giveUp(BAD_METADATA);
+    if (!last || end === start) return;
+    const metadata = reader.end();
+    if (metadata === undefined) this.#giveUp(BAD_METADATA);
+    else if (metadata.size === 0) this.stats.metadata_empty_frames.inc();
+    else stream.handler.onMetadata?.(metadata);
   }
 
   onUnknownFrame(): void {
@@ -390,7 +368,7 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 
   onStreamError(id: number, code: ErrorCode): void {
     const stream = this.#streams.get(id);
-    if (stream !== undefined) this.#broken(stream, code, VIOLATION);
+    if (stream !== undefined) this.broken(stream, code, VIOLATION);
     else if (this.#isIdle(id)) this.fail(code, VIOLATION);
     else this.reset(id, code);
   }
@@ -425,6 +403,13 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.leave();
   }
 
+  sendMetadata(stream: H2Stream, metadata: Metadata): void {
+    if (!this.#options.allowMetadata) return;
+    this.enter();
+    writeMetadata(this.writer, stream.id, metadata);
+    this.leave();
+  }
+
   sendReset(stream: H2Stream, reason: ResetReason): void {
     this.enter();
     this.#side.onLocalReset();
@@ -433,16 +418,12 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
   }
 
   used(stream: H2Stream, bytes: number): void {
-    this.#window.use(bytes);
-    stream.receiveWindow?.use(bytes);
+    this.#inbound.used(stream, bytes);
   }
 
   giveCredit(stream: H2Stream): void {
     this.enter();
-    const credit =
-      stream.remoteClosed || stream.receiveWindow === null ? 0 : stream.receiveWindow.takeCredit();
-    if (credit > 0) writeWindowUpdate(this.writer, stream.id, credit);
-    this.#giveConnectionCredit();
+    this.#inbound.credit(stream);
     this.leave();
   }
 
@@ -461,25 +442,18 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
     this.#side.onStalled(stream);
   }
 
-  #setLong(stream: H2Stream, on: boolean): void {
-    stream.isLong = on;
-    this.#longBodies += on ? 1 : -1;
-    if (this.#longBodies === (on ? 1 : 0)) this.#side.onLongBodies(on);
-  }
-
-  #giveConnectionCredit(): void {
-    const credit = this.#window.takeCredit();
-    if (credit > 0) writeWindowUpdate(this.writer, 0, credit);
+  /** Ends the connection as if the peer knew why. */
+  #giveUp(detail: string): void {
+    // The owner closes when it hears of it: nothing may be left behind.
+    this.writer.flush();
+    this.close("protocol-error", detail);
+    this.#side.onFailure();
   }
 
   /** Whether nobody has opened the stream yet. */
   #isIdle(id: number): boolean {
     const fromPeer = (id & 1) === (this.#side.isServer ? 1 : 0);
     return id > (fromPeer ? this.lastPeerStream : this.lastOwnStream);
-  }
-
-  #broken(stream: H2Stream, code: ErrorCode, detail: string): void {
-    this.abort(stream, code, "protocol-error", detail);
   }
 
   #charge(flood: string): void {
@@ -495,6 +469,6 @@ export class H2Connection implements FrameHandler, StreamOwner, OutboundOwner {
 }
 
 const A_FEW = 16;
+/** In Envoy's words, which says no more of it. */
+const BAD_METADATA = "codec_error:The_user_callback_function_failed";
 const EMPTY: Buffer = Buffer.alloc(0);
-/** Bytes of a body from which on it is worth a read buffer of its own. */
-const LONG_BODY = 65_536;

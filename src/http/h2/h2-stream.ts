@@ -1,7 +1,9 @@
 import type { Timer } from "../../base/timer-wheel.ts";
 import type { HeaderMap } from "../header-map.ts";
+import type { Metadata } from "../metadata.ts";
 import type { CodecStream, ResetReason, StreamHandler } from "../stream.ts";
 import { ReceiveWindow } from "./flow-control.ts";
+import type { MetadataReader } from "./metadata-reader.ts";
 import { isLocalClosed, OPEN, REMOTE_CLOSED, type StreamState } from "./state.ts";
 
 /** What a stream asks of its connection. */
@@ -12,6 +14,7 @@ export interface StreamOwner {
   sendHeaders(stream: H2Stream, headers: HeaderMap, end: boolean): void;
   sendData(stream: H2Stream, chunk: Buffer, end: boolean): boolean;
   sendTrailers(stream: H2Stream, trailers: HeaderMap): void;
+  sendMetadata(stream: H2Stream, metadata: Metadata): void;
   sendReset(stream: H2Stream, reason: ResetReason): void;
   /** The handler has had bytes of a body; those of padding count too. */
   used(stream: H2Stream, bytes: number): void;
@@ -87,6 +90,8 @@ export class H2Stream implements CodecStream {
   outbound: Queue | null = null;
   /** `data` returned false. */
   wantsDrain = false;
+  /** Null before the first METADATA frame. */
+  metadataReader: MetadataReader | null = null;
   /** Ends the stream if what waits does not go out in time. */
   flushTimer: Timer | null = null;
   /** Link of the connection's table. */
@@ -119,6 +124,10 @@ export class H2Stream implements CodecStream {
   trailers(trailers: HeaderMap): void {
     if (this.over || isLocalClosed(this.state) || this.outbound?.end) return;
     this.#owner.sendTrailers(this, trailers);
+  }
+
+  metadata(metadata: Metadata): void {
+    if (!this.over && !isLocalClosed(this.state)) this.#owner.sendMetadata(this, metadata);
   }
 
   reset(reason: ResetReason): void {

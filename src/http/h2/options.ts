@@ -1,5 +1,5 @@
 // Options of the HTTP/2 codecs. Names and defaults follow Envoy's Http2ProtocolOptions
-// (api/envoy/config/core/v3/protocol.proto); `max_metadata_size` has no counterpart: METADATA frames are ignored.
+// (api/envoy/config/core/v3/protocol.proto).
 
 /** PINGs that find out whether a peer is still there. Times are milliseconds. */
 export interface KeepaliveOptions {
@@ -24,6 +24,10 @@ export interface H2Options {
   readonly customSettings: readonly number[];
   /** Extended CONNECT (RFC 8441). */
   readonly allowConnect: boolean;
+  /** METADATA frames are read and written; else they are ignored. */
+  readonly allowMetadata: boolean;
+  /** Bytes of METADATA that a stream may receive. */
+  readonly maxMetadataSize: number;
   /** Frames that may wait for a peer that does not read. */
   readonly maxOutboundFrames: number;
   /** PING, SETTINGS and RST_STREAM frames that may wait. */
@@ -62,6 +66,8 @@ const DEFAULTS: H2Options = {
   initialConnectionWindowSize: 24 * 1024 * 1024,
   customSettings: [],
   allowConnect: false,
+  allowMetadata: false,
+  maxMetadataSize: 1024 * 1024,
   maxOutboundFrames: 10_000,
   maxOutboundControlFrames: 1000,
   maxConsecutiveInboundFramesWithEmptyPayload: 1,

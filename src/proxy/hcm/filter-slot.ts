@@ -1,4 +1,5 @@
 import type { HeaderMap } from "../../http/header-map.ts";
+import type { Metadata } from "../../http/metadata.ts";
 import type { ResetReason } from "../../http/stream.ts";
 import type { FilterStream, LocalReply, Route, StreamInfo } from "../api.ts";
 import type { HcmStream } from "./hcm-stream.ts";
@@ -81,6 +82,10 @@ export class FilterSlot implements FilterStream {
 
   respondTrailers(trailers: HeaderMap): void {
     this.#stream.respondTrailers(this.#index, trailers);
+  }
+
+  respondMetadata(metadata: Metadata): void {
+    this.#stream.respondMetadata(metadata);
   }
 
   resetStream(reason: ResetReason, details: string): void {

@@ -1,5 +1,6 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
+import type { Metadata } from "../../http/metadata.ts";
 import type { CodecError, CodecStream, ResetReason, StreamHandler } from "../../http/stream.ts";
 import type { HttpFilter, LocalReply, Route } from "../api.ts";
 import { writeAccessLogs } from "../access-log/access-log.ts";
@@ -140,6 +141,11 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.requestPipeline.sendTrailers(0, trailers);
   }
 
+  /** No filter but the terminal one has to do with it. */
+  onMetadata(metadata: Metadata): void {
+    this.filters.at(-1)?.onRequestMetadata?.(metadata);
+  }
+
   onReset(reason: ResetReason, detail: string): void {
     noteReset(this.info, reason, detail, this.#headersSent);
     this.#config.stats.counters.downstream_rq_rx_reset.inc();
@@ -232,6 +238,10 @@ export class HcmStream implements StreamHandler, TimedStream, PipelineOwner {
     this.#responseTrailers = this.info.responseTrailers = trailers;
     this.#timers.touch();
     this.responsePipeline.sendTrailers(index - 1, trailers);
+  }
+
+  respondMetadata(metadata: Metadata): void {
+    if (!this.#localReply) this.#codec?.metadata?.(metadata);
   }
 
   resetStream(reason: ResetReason, details: string): void {

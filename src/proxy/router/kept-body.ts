@@ -1,8 +1,12 @@
 import type { HeaderMap } from "../../http/header-map.ts";
+import type { Metadata } from "../../http/metadata.ts";
+
+const NO_METADATA: readonly Metadata[] = [];
 
 /** Request body that waits for an upstream stream, or is kept for a retry. */
 export class KeptBody {
   #chunks: Buffer[] = [];
+  #metadata = NO_METADATA;
   #bytes = 0;
   /** Trailers of the request; owned by whoever gave them. */
   trailers: HeaderMap | undefined;
@@ -22,6 +26,17 @@ export class KeptBody {
     this.#bytes += chunk.length;
   }
 
+  /** Keeps metadata for the next try; Envoy does not keep it for retries either. */
+  addMetadata(metadata: Metadata): void {
+    this.#metadata = [...this.#metadata, metadata];
+  }
+
+  takeMetadata(): readonly Metadata[] {
+    const all = this.#metadata;
+    this.#metadata = NO_METADATA;
+    return all;
+  }
+
   /** Lets the body go; the trailers stay. */
   clearBody(): void {
     if (this.#chunks.length > 0) this.#chunks = [];
@@ -31,5 +46,6 @@ export class KeptBody {
   clear(): void {
     this.clearBody();
     this.trailers = undefined;
+    this.#metadata = NO_METADATA;
   }
 }

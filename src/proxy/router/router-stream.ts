@@ -1,5 +1,6 @@
 import { Timer, type TimerOwner } from "../../base/timer-wheel.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
+import type { Metadata } from "../../http/metadata.ts";
 import { NumberLines } from "../../http/number-lines.ts";
 import type { ResetReason } from "../../http/stream.ts";
 import {
@@ -29,6 +30,7 @@ import { rewriteToEndpoint } from "./rewrite-request.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouterConfig } from "./router-config.ts";
 import { sendRequest, sendTunnelBytes } from "./send-request.ts";
+import { maxDurationReply, timeoutReply } from "./timeout-reply.ts";
 import { asksForTunnel, tunnelAnswer } from "./tunnel.ts";
 import { AttemptTimer, UpstreamAttempt, type AttemptOwner } from "./upstream-attempt.ts";
 
@@ -181,6 +183,12 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     return "stop";
   }
 
+  onRequestMetadata(metadata: Metadata): void {
+    if (this.#done) return;
+    if (this.#attempt.ready) this.#attempt.metadata(metadata);
+    else this.#body.addMetadata(metadata);
+  }
+
   onResponseDrain(): void {
     this.#flow.resumeResponse(this.#attempt, this.#handles!);
   }
@@ -268,19 +276,19 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   }
 
   onAttemptData(chunk: Buffer, end: boolean): void {
-    if (end) {
-      this.#complete(this.#config.context.clock.now());
-      this.#stream.respondData(chunk, true);
-      return;
-    }
+    if (end) this.#complete(this.#config.context.clock.now());
     const serial = this.#serial;
-    if (this.#stream.respondData(chunk, false) || serial !== this.#serial) return;
+    if (this.#stream.respondData(chunk, end) || end || serial !== this.#serial) return;
     this.#flow.pauseResponse(this.#attempt, this.#handles!);
   }
 
   onAttemptTrailers(trailers: HeaderMap): void {
     this.#complete(this.#config.context.clock.now());
     this.#stream.respondTrailers(trailers);
+  }
+
+  onAttemptMetadata(metadata: Metadata): void {
+    this.#stream.respondMetadata(metadata);
   }
 
   onAttemptReset(reason: ResetReason, detail: string): void {
@@ -312,12 +320,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       handles.maxDurationReached.inc();
       attempt.abort();
       if (!this.#responding && this.#tryAgain("local-reset")) return;
-      const flag = ResponseFlag.UpstreamMaxStreamDurationReached;
-      const [body, details] = [
-        "upstream max stream duration reached",
-        "upstream_max_stream_duration_reached",
-      ];
-      return this.#reply(this.#requestEnded ? 504 : 408, body, details, flag);
+      return this.#reply(...maxDurationReply(this.#requestEnded));
     }
     const idle = kind === AttemptTimer.PerTryIdle;
     (idle ? handles.perTryIdleTimeout : handles.perTryTimeout).inc();
@@ -325,7 +328,8 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     attempt.abort();
     if (!this.#responding && this.#tryAgain("local-reset")) return;
     this.#countAbort(this.#timeoutStatus);
-    this.#replyTimeout(idle ? "upstream_per_try_idle_timeout" : "upstream_per_try_timeout");
+    const details = idle ? "upstream_per_try_idle_timeout" : "upstream_per_try_timeout";
+    this.#reply(...timeoutReply(this.#timeoutStatus, details));
   }
 
   onTimer(kind: number): void {
@@ -341,7 +345,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
       if (!attempt.responding) this.#countAbort(this.#timeoutStatus);
       attempt.abort();
     }
-    this.#replyTimeout("response_timeout");
+    this.#reply(...timeoutReply(this.#timeoutStatus, "response_timeout"));
   }
 
   // ---- helpers -----------------------------------------------------------------------------------------------------
@@ -468,11 +472,6 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   #countAbort(status: number): void {
     if (!this.#responding && this.#config.dynamicStats)
       this.#handles!.countResponse(status, this.#isInternal);
-  }
-
-  #replyTimeout(details: string): void {
-    const body = this.#timeoutStatus === 504 ? "upstream request timeout" : "";
-    this.#reply(this.#timeoutStatus, body, details, ResponseFlag.UpstreamRequestTimeout);
   }
 
   #reply(status: number, body: string, details: string, flags: number, overloaded = false): void {

@@ -17,8 +17,11 @@ export function sendRequest(
 ): boolean {
   const { trailers } = body;
   const empty = ended && body.chunks.length === 0 && trailers === undefined;
-  attempt.headers(headers, empty && headOnly);
-  if (empty && !headOnly) attempt.data(NO_BYTES, true);
+  const metadata = body.takeMetadata();
+  const endsAtOnce = empty && headOnly && metadata.length === 0;
+  attempt.headers(headers, endsAtOnce);
+  for (const each of metadata) attempt.metadata(each);
+  if (empty && !endsAtOnce) attempt.data(NO_BYTES, true);
   const open = sendBody(attempt, body, ended && trailers === undefined);
   if (ended && trailers !== undefined) attempt.trailers(trailers);
   return open;

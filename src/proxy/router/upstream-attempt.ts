@@ -1,5 +1,6 @@
 import { Timer, type TimerOwner, type TimerWheel } from "../../base/timer-wheel.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
+import type { Metadata } from "../../http/metadata.ts";
 import type { CodecStream, ResetReason, StreamHandler } from "../../http/stream.ts";
 import type {
   Cluster,
@@ -24,6 +25,7 @@ export interface AttemptOwner {
   onAttemptHeaders(headers: HeaderMap, end: boolean): void;
   onAttemptData(chunk: Buffer, end: boolean): void;
   onAttemptTrailers(trailers: HeaderMap): void;
+  onAttemptMetadata?(metadata: Metadata): void;
   onAttemptReset(reason: ResetReason, detail: string): void;
   onAttemptDrain(): void;
   /** A value of AttemptTimer. The try is still under way. */
@@ -125,6 +127,12 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
     this.#stream?.trailers(trailers);
   }
 
+  metadata(metadata: Metadata): void {
+    const stream = this.#stream!;
+    if (stream.metadata !== undefined) stream.metadata(metadata);
+    else this.#cluster!.stats.counter("http1.metadata_not_supported_error").inc();
+  }
+
   pause(): void {
     this.#stream?.pause();
   }
@@ -173,6 +181,10 @@ export class UpstreamAttempt implements PoolCallbacks, StreamHandler, TimerOwner
 
   onTrailers(trailers: HeaderMap): void {
     this.#owner.onAttemptTrailers(trailers);
+  }
+
+  onMetadata(metadata: Metadata): void {
+    this.#owner.onAttemptMetadata?.(metadata);
   }
 
   onReset(reason: ResetReason): void {

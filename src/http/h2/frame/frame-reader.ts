@@ -6,11 +6,13 @@ import {
   CONTINUATION,
   DATA,
   END_HEADERS,
+  END_METADATA,
   END_STREAM,
   FRAME_HEADER,
   GOAWAY,
   HEADERS,
   MAX_FRAME_SIZE,
+  METADATA,
   PADDED,
   PING,
   PREFACE,
@@ -43,6 +45,8 @@ export interface FrameHandler {
   onPingAck(bytes: Buffer, start: number): void;
   onGoAway(lastStreamId: number, code: ErrorCode): void;
   onWindowUpdate(streamId: number, increment: number): void;
+  /** Part of a block of metadata, `last` if it completes it. */
+  onMetadata(streamId: number, bytes: Buffer, start: number, end: number, last: boolean): void;
   /** A frame of a type that is not known. */
   onUnknownFrame(): void;
   /** A HEADERS, CONTINUATION or DATA frame; `useful` if it has content or ends its stream. */
@@ -268,6 +272,8 @@ export class FrameReader {
       case PUSH_PROMISE:
         // Clients must not push, and we switch it off towards servers (section 8.4).
         return handler.fail(PROTOCOL_ERROR, VIOLATION);
+      case METADATA:
+        return handler.onMetadata(id, bytes, start, end, (flags & END_METADATA) !== 0);
       default:
         return handler.onUnknownFrame();
     }

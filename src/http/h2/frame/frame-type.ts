@@ -10,10 +10,13 @@ export const PING = 0x6;
 export const GOAWAY = 0x7;
 export const WINDOW_UPDATE = 0x8;
 export const CONTINUATION = 0x9;
+/** Not of the RFC: Envoy's extension. */
+export const METADATA = 0x4d;
 
 export const END_STREAM = 0x1;
 export const ACK = 0x1;
 export const END_HEADERS = 0x4;
+export const END_METADATA = 0x4;
 export const PADDED = 0x8;
 export const PRIORITY_FLAG = 0x20;
 
