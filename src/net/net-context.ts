@@ -2,7 +2,7 @@ import { StreamBuffers, type BufferHolder } from "./stream-buffers.ts";
 import { WriteTurn } from "./write-turn.ts";
 
 /** Size of one read. */
-export const READ_BUFFER_SIZE = 65_536;
+const READ_BUFFER_SIZE = 65_536;
 
 /** What the connections of one thread share. */
 export class NetContext {
