@@ -15,6 +15,7 @@ import type { Messages } from "../proto/messages.d.ts";
 import type { StatScope, StatStore } from "../stats/stat-store.ts";
 import type { ListenerFilterDef, Secrets, TransportSocketDef } from "./api-sockets.ts";
 import type { NetworkFilterDef } from "./api-network.ts";
+import type { MetadataMatch } from "./metadata-match.ts";
 import type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
 
 export type { ConnectionInfo, StreamInfo } from "./stream-info.ts";
@@ -229,6 +230,8 @@ export interface Host {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly healthy: boolean;
   readonly degraded: boolean;
+  /** When it was added, or an active health check took it back; monotonic milliseconds. */
+  readonly startedAt: number;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
   /** Requests in flight, from all threads. */
   readonly activeRequests: number;
@@ -246,6 +249,8 @@ export interface PickContext {
   readonly headers: HeaderMap | undefined;
   /** Hash of the route's hash policy; undefined = none. */
   readonly hash: bigint | undefined;
+  /** What the route asks of hosts' metadata; undefined = nothing. */
+  readonly metadataMatch?: MetadataMatch | undefined;
   /** Hosts already tried, for retry predicates. */
   readonly tried: readonly Host[];
   /** How often to pick again while the pick was already tried. */

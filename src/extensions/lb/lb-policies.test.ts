@@ -24,6 +24,7 @@ function host(address: string, weight = 1): FakeHost {
     healthy: true,
     degraded: false,
     metadata: undefined,
+    startedAt: 0,
     activeRequests: 0,
   };
 }

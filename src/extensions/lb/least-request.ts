@@ -1,6 +1,7 @@
 import type { Host, LbPolicyDef, LoadBalancer } from "../../proxy/api.ts";
 import { only } from "../../proto/ledger.ts";
 import { EdfScheduler, weightsAreEqual } from "./edf-scheduler.ts";
+import { SlowStart, slowStartLedger } from "./slow-start.ts";
 
 const CONFIG = "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest";
 const FULL_SCAN = 1;
@@ -13,10 +14,12 @@ export const leastRequest: LbPolicyDef<typeof CONFIG> = {
   name: "envoy.load_balancing_policies.least_request",
   config: CONFIG,
   ledger: {
+    ...slowStartLedger,
     [CONFIG]: [
       "choice_count",
       "active_request_bias",
       "locality_lb_config",
+      "slow_start_config",
       "enable_full_scan",
       only("selection_method", "N_CHOICES", "FULL_SCAN"),
     ],
@@ -26,14 +29,15 @@ export const leastRequest: LbPolicyDef<typeof CONFIG> = {
     const choices = config.choiceCount ?? 2;
     const fullScan = config.selectionMethod === FULL_SCAN || config.enableFullScan === true;
     const bias = config.activeRequestBias;
+    const slowStart = SlowStart.of(config.slowStartConfig, context);
     return (hosts) => {
-      if (weightsAreEqual(hosts)) {
+      if (weightsAreEqual(hosts) && slowStart?.concerns(hosts) !== true) {
         return fullScan
           ? new FewestOfAll(hosts, context.random)
           : new FewestOfSome(hosts, choices, context.random);
       }
       const exponent = bias === undefined ? 1 : context.runtime.number(bias.runtimeKey, bias.defaultValue);
-      return new ByWeightAndLoad(hosts, Math.max(0, exponent), context.random());
+      return new ByWeightAndLoad(hosts, Math.max(0, exponent), slowStart, context.random());
     };
   },
 };
@@ -95,11 +99,13 @@ class FewestOfAll implements LoadBalancer {
 class ByWeightAndLoad implements LoadBalancer {
   readonly #hosts: readonly Host[];
   readonly #bias: number;
+  readonly #slowStart: SlowStart | undefined;
   readonly #schedule: EdfScheduler;
 
-  constructor(hosts: readonly Host[], bias: number, phase: number) {
+  constructor(hosts: readonly Host[], bias: number, slowStart: SlowStart | undefined, phase: number) {
     this.#hosts = hosts;
     this.#bias = bias;
+    this.#slowStart = slowStart;
     this.#schedule = new EdfScheduler(
       hosts.map((host) => this.#weight(host)),
       phase,
@@ -114,8 +120,9 @@ class ByWeightAndLoad implements LoadBalancer {
 
   #weight(host: Host): number {
     const bias = this.#bias;
-    if (bias === 0) return host.weight;
+    const weight = this.#slowStart === undefined ? host.weight : this.#slowStart.weight(host);
+    if (bias === 0) return weight;
     const load = host.activeRequests + 1;
-    return host.weight / (bias === 1 ? load : load ** bias);
+    return weight / (bias === 1 ? load : load ** bias);
   }
 }

@@ -1,5 +1,6 @@
 import type { Host, LbPolicyDef, LoadBalancer } from "../../proxy/api.ts";
 import { EdfScheduler, weightsAreEqual } from "./edf-scheduler.ts";
+import { SlowStart, slowStartLedger } from "./slow-start.ts";
 
 const CONFIG = "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin";
 
@@ -7,12 +8,13 @@ const CONFIG = "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRob
 export const roundRobin: LbPolicyDef<typeof CONFIG> = {
   name: "envoy.load_balancing_policies.round_robin",
   config: CONFIG,
-  ledger: { [CONFIG]: ["locality_lb_config"] },
-  create(_config, context) {
+  ledger: { ...slowStartLedger, [CONFIG]: ["locality_lb_config", "slow_start_config"] },
+  create(config, context) {
+    const slowStart = SlowStart.of(config.slowStartConfig, context);
     return (hosts) =>
-      weightsAreEqual(hosts)
+      weightsAreEqual(hosts) && slowStart?.concerns(hosts) !== true
         ? new InTurn(hosts, Math.floor(context.random() * hosts.length))
-        : new WeightedTurns(hosts, context.random());
+        : new WeightedTurns(hosts, slowStart, context.random());
   },
 };
 
@@ -34,19 +36,25 @@ class InTurn implements LoadBalancer {
 
 class WeightedTurns implements LoadBalancer {
   readonly #hosts: readonly Host[];
+  readonly #slowStart: SlowStart | undefined;
   readonly #schedule: EdfScheduler;
 
-  constructor(hosts: readonly Host[], phase: number) {
+  constructor(hosts: readonly Host[], slowStart: SlowStart | undefined, phase: number) {
     this.#hosts = hosts;
+    this.#slowStart = slowStart;
     this.#schedule = new EdfScheduler(
-      hosts.map((host) => host.weight),
+      hosts.map((host) => this.#weight(host)),
       phase,
     );
   }
 
   pick(): Host | undefined {
     const host = this.#hosts[this.#schedule.peek()];
-    if (host !== undefined) this.#schedule.advance(host.weight);
+    if (host !== undefined) this.#schedule.advance(this.#weight(host));
     return host;
+  }
+
+  #weight(host: Host): number {
+    return this.#slowStart === undefined ? host.weight : this.#slowStart.weight(host);
   }
 }

@@ -3,6 +3,7 @@ import type { Messages } from "../../proto/messages.d.ts";
 import { HeaderMatcher } from "../matcher/header-matcher.ts";
 import { QueryParameterMatcher } from "../matcher/query-parameter-matcher.ts";
 import { RuntimeFraction } from "../matcher/runtime-fraction.ts";
+import { MetadataMatch } from "../metadata-match.ts";
 import { RouteConditions, type CompiledRoute, type PathMatch } from "./compiled-route.ts";
 import { DirectResponseAction } from "./direct-response-action.ts";
 import { compileForwardAction } from "./forward-action.ts";
@@ -64,6 +65,8 @@ export function compileRoute(config: RouteConfig, parent: RouteParent): Compiled
     responseMutations: inOrder(response, parent.response, parent.mostSpecificWins),
     perFilter: PerFilterConfigs.extend(parent.perFilter, config.typedPerFilterConfig, context),
     metadata: config.metadata,
+    metadataMatch:
+      config.action.case === "route" ? MetadataMatch.of(config.action.value.metadataMatch) : undefined,
     hostRewrite: "",
     matchedLength: "text" in path ? path.text.length : -1,
   };
@@ -219,6 +222,7 @@ function compileCluster(
     responseMutations:
       response === undefined ? parts.responseMutations : [response, ...parts.responseMutations],
     perFilter: PerFilterConfigs.extend(parts.perFilter, cluster.typedPerFilterConfig, context),
+    metadataMatch: MetadataMatch.of(cluster.metadataMatch, parts.metadataMatch),
     hostRewrite: host.case === "hostRewriteLiteral" ? host.value : "",
   });
   const key = weighted.runtimeKeyPrefix === "" ? "" : `${weighted.runtimeKeyPrefix}.${cluster.name}`;

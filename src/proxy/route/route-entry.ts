@@ -1,6 +1,7 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import type { Cluster, Clusters, Route, StreamInfo } from "../api.ts";
+import type { MetadataMatch } from "../metadata-match.ts";
 import type { ClusterHandles } from "./cluster-handles.ts";
 import type { DirectResponseAction } from "./direct-response-action.ts";
 import type { ForwardAction } from "./forward-action.ts";
@@ -21,6 +22,8 @@ export interface RouteEntryParts {
   readonly responseMutations: readonly HeaderMutations[];
   readonly perFilter: PerFilterConfigs;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+  /** What hosts of the cluster must have. */
+  readonly metadataMatch: MetadataMatch | undefined;
   /** A weighted cluster's own authority, which the route's rewrite then replaces; "" = none. */
   readonly hostRewrite: string;
   /** Length of the literal path or prefix that matched; -1 = the whole path. */
@@ -36,6 +39,7 @@ export class RouteEntry implements Route {
   readonly idleTimeout: number | undefined;
   readonly forwards: boolean;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
+  readonly metadataMatch: MetadataMatch | undefined;
   readonly hostRewrite: string;
   readonly matchedLength: number;
   /** The router's memory: stats of the cluster that the last request went to. */
@@ -52,6 +56,7 @@ export class RouteEntry implements Route {
     this.idleTimeout = parts.action.kind === "forward" ? parts.action.idleTimeout : undefined;
     this.forwards = parts.action.kind === "forward";
     this.metadata = parts.metadata;
+    this.metadataMatch = parts.metadataMatch;
     this.hostRewrite = parts.hostRewrite;
     this.matchedLength = parts.matchedLength;
     this.#requestMutations = parts.requestMutations;

@@ -61,6 +61,7 @@ function tlsRedirect(config: VirtualHostConfig): RouteEntry {
     responseMutations: [],
     perFilter: noPerFilterConfigs,
     metadata: undefined,
+    metadataMatch: undefined,
     hostRewrite: "",
     matchedLength: 0,
   });

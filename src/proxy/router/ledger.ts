@@ -89,6 +89,7 @@ export const routerLedger: Ledger = {
   "envoy.config.route.v3.RouteAction": [
     "request_mirror_policies",
     "cluster",
+    "metadata_match",
     "cluster_header",
     "weighted_clusters",
     "cluster_not_found_response_code",
@@ -120,6 +121,7 @@ export const routerLedger: Ledger = {
   ],
   "envoy.config.route.v3.WeightedCluster.ClusterWeight": [
     "name",
+    "metadata_match",
     "cluster_header",
     "weight",
     "request_headers_to_add",

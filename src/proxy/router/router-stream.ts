@@ -14,6 +14,7 @@ import {
   type UpstreamConnectionInfo,
   type Verdict,
 } from "../api.ts";
+import type { MetadataMatch } from "../metadata-match.ts";
 import { clusterHandles, type ClusterHandles } from "../route/cluster-handles.ts";
 import { answeredStatus } from "./answered-status.ts";
 import { directReply } from "./direct-reply.ts";
@@ -50,6 +51,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   // What balancers see.
   headers: HeaderMap | undefined;
   hash: bigint | undefined;
+  metadataMatch: MetadataMatch | undefined;
   tried: Host[] | readonly Host[] = NO_HOSTS;
   maxReselections = 0;
 
@@ -103,8 +105,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   onRequestHeaders(headers: HeaderMap, end: boolean): Verdict {
     const { stats, context } = this.#config;
     stats.total.inc();
-    const route = this.#stream.route as RouteEntry | undefined;
-    this.#route = route;
+    const route = (this.#route = this.#stream.route as RouteEntry | undefined);
     if (route === undefined) {
       stats.noRoute.inc();
       this.#reply(404, "", "route_not_found", ResponseFlag.NoRouteFound);
@@ -131,6 +132,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
     if (refusal !== undefined) return this.#answer(refusal);
     this.#awaitsTunnel = asksForTunnel(headers);
     const { info } = this.#stream;
+    this.metadataMatch = route.metadataMatch;
     this.hash = action.hashPolicy?.(headers, info);
     this.#timeoutStatus = prepareRequest(headers, info, route, action, this.#timeouts, this.#config);
     this.#attempts = 1;
@@ -333,10 +335,7 @@ export class RouterStream implements HttpFilter, AttemptOwner, TimerOwner, PickC
   }
 
   onTimer(kind: number): void {
-    if (kind === RETRY) {
-      this.#retryNow();
-      return;
-    }
+    if (kind === RETRY) return this.#retryNow();
     if (!this.#timed) return;
     const attempt = this.#attempt;
     this.#handles!.timeout.inc();

@@ -153,17 +153,15 @@ describe("upstreamLedger", () => {
       unsupported({
         health_checks: [{ tls_options: {} }],
         outlier_detection: { monitors: [{}] },
-        lb_subset_config: {},
+        lb_subset_config: { scale_locality_weight: true },
         upstream_bind_config: {},
-        round_robin_lb_config: { slow_start_config: {} },
         preconnect_policy: {},
       }).sort(),
       [
         "health_checks[0].tls_options",
-        "lb_subset_config",
+        "lb_subset_config.scale_locality_weight",
         "outlier_detection.monitors",
         "preconnect_policy",
-        "round_robin_lb_config.slow_start_config",
         "upstream_bind_config",
       ],
     );

@@ -24,6 +24,8 @@ type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 export function checkCluster(cluster: ClusterMessage, extensions: Extensions, context: FactoryContext): void {
   checkEndpoints(cluster);
   checkDns(cluster);
+  if (cluster.lbSubsetConfig !== undefined && (cluster.lbPolicy as number) === CLUSTER_PROVIDED)
+    throw new Error("cluster: LB policy CLUSTER_PROVIDED cannot be combined with lb_subset_config");
   checkProtocolOptions(cluster);
   const settings = clusterSettings(cluster);
   const scope = context.stats.scope(clusterStatPrefix(settings.observabilityName));

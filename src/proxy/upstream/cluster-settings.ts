@@ -5,6 +5,7 @@ import { compileHeaderKeyFormat } from "../header-key-format.ts";
 import { compileHttp2Options } from "../http2-options.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { outlierSettings, type OutlierSettings } from "./outlier/outlier-settings.ts";
+import { subsetConfig, type SubsetConfig } from "./balancing/subset-config.ts";
 import { autoName, type AutoName } from "./auto-name.ts";
 import { protocolOptions, upstreamProtocols, type UpstreamProtocols } from "./upstream-protocols.ts";
 import { create, encode } from "../../proto/registry.ts";
@@ -56,6 +57,8 @@ export interface ClusterSettings {
   readonly panicThreshold: number;
   readonly metadata: Messages["envoy.config.core.v3.Metadata"] | undefined;
   readonly outlier: OutlierSettings | undefined;
+  /** Undefined unless routes may ask for hosts by metadata. */
+  readonly subsets: SubsetConfig | undefined;
   /** Undefined unless server names come from requests. */
   readonly autoName: AutoName | undefined;
 }
@@ -87,6 +90,7 @@ export function clusterSettings(cluster: ClusterMessage): ClusterSettings {
     connectionSignature: signature(cluster),
     panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
     metadata: cluster.metadata,
+    subsets: subsetConfig(cluster.lbSubsetConfig),
     outlier: outlierSettings(cluster.outlierDetection),
     autoName: autoName(cluster, protocolOptions(cluster)),
   };

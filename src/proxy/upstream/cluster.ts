@@ -23,9 +23,11 @@ import { clusterSettings, type ClusterSettings } from "./cluster-settings.ts";
 import { ClusterStats, clusterStatPrefix } from "./cluster-stats.ts";
 import { ClusterTransports } from "./cluster-transports.ts";
 import { ConnectionPool } from "./pool/connection-pool.ts";
-import { HostSet, type BalancerFactory } from "./hosts/host-set.ts";
+import type { BalancerFactory } from "./hosts/host-set.ts";
 import { UpstreamHost } from "./hosts/host.ts";
-import { chooseLbPolicy } from "./balancing/lb-policy.ts";
+import { chooseLbPolicy, type LbChoice } from "./balancing/lb-policy.ts";
+import { PriorityBalancer, type PriorityOptions } from "./balancing/priority-balancer.ts";
+import { SubsetBalancer } from "./balancing/subset-balancer.ts";
 import { TcpConnection } from "./pool/tcp-connection.ts";
 import { discoveryType } from "./hosts/endpoint-source.ts";
 import { OriginalDstHosts } from "./hosts/original-dst-hosts.ts";
@@ -34,7 +36,6 @@ import type { ConsecutiveKind } from "./outlier/outlier-settings.ts";
 import type { Pool, PoolContext } from "./pool/pool.ts";
 import { alpnNames, type PoolProtocol } from "./upstream-protocols.ts";
 import type { SharedCounts } from "./shared-counts.ts";
-import { priorityLoads, type PriorityLoad } from "./balancing/priority-load.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 
@@ -65,13 +66,11 @@ export class WorkerCluster implements Cluster {
   readonly #poolContext: PoolContext;
   #settings: ClusterSettings;
   #transports: ClusterTransports;
-  #balancer: BalancerFactory;
-  #localityWeighted: boolean;
-  #failTrafficOnPanic: boolean;
+  #policy: LbChoice;
+  #balancerOf: BalancerFactory;
   /** Hosts by priority and address. */
   #hosts = new Map<string, UpstreamHost>();
-  #sets: readonly HostSet[] = [];
-  #loads: readonly PriorityLoad[] = [];
+  #balancer: PriorityBalancer | SubsetBalancer | undefined;
   #overprovisioning = 140;
   /** Connections tell hosts of the client that they are for. */
   #perClient = false;
@@ -93,10 +92,8 @@ export class WorkerCluster implements Cluster {
     this.#transports = this.#createTransports(message);
     this.#perClient = this.#transports.perClient;
     this.#originalDst = this.#createOriginalDst(message);
-    const choice = chooseLbPolicy(message, context.policies);
-    this.#balancer = choice.create(factory);
-    this.#localityWeighted = choice.localityWeighted;
-    this.#failTrafficOnPanic = choice.failTrafficOnPanic;
+    this.#policy = chooseLbPolicy(message, context.policies);
+    this.#balancerOf = this.#policy.create(factory);
   }
 
   get observabilityName(): string {
@@ -121,10 +118,10 @@ export class WorkerCluster implements Cluster {
       if (host === undefined) this.#handles.cxNoneHealthy.inc();
       return host;
     }
-    let host = this.#pickOnce(context);
+    let host = this.#balancer?.pick(context);
     for (let i = 0; i < context.maxReselections && host !== undefined; i++) {
       if (!context.tried.includes(host)) return host;
-      host = this.#pickOnce(context);
+      host = this.#balancer?.pick(context);
     }
     if (host === undefined) this.#handles.cxNoneHealthy.inc();
     return host;
@@ -183,15 +180,14 @@ export class WorkerCluster implements Cluster {
   /** Takes over a new configuration. Pools stay unless what shapes connections changed. */
   updateConfig(message: ClusterMessage): void {
     const settings = clusterSettings(message);
-    const choice = chooseLbPolicy(message, this.#context.policies);
+    const policy = chooseLbPolicy(message, this.#context.policies);
     const sameConnections = settings.connectionSignature === this.#settings.connectionSignature;
     this.#settings = settings;
     this.#originalDst?.close();
     this.#originalDst = this.#createOriginalDst(message);
     this.#breakers.limits = settings.limits;
-    this.#balancer = choice.create(this.#context.factory);
-    this.#localityWeighted = choice.localityWeighted;
-    this.#failTrafficOnPanic = choice.failTrafficOnPanic;
+    this.#policy = policy;
+    this.#balancerOf = policy.create(this.#context.factory);
     for (const host of this.#hosts.values()) host.watch(settings.outlier, this.#onOutlier);
     if (!sameConnections) {
       this.#transports.close();
@@ -204,6 +200,7 @@ export class WorkerCluster implements Cluster {
 
   /** Takes over a new list of hosts. Hosts that stay keep their pools, those that go are drained. */
   updateHosts(update: HostUpdate): void {
+    const { factory, hostStates } = this.#context;
     const hosts = new Map<string, UpstreamHost>();
     for (const spec of update.hosts) {
       const key = `${spec.priority} ${spec.address}`;
@@ -213,7 +210,7 @@ export class WorkerCluster implements Cluster {
         if (known.update(spec) && this.#transports.byMetadata) known.drainPools();
         hosts.set(key, known);
       } else {
-        const host = new UpstreamHost(spec, this.#context.hostStates);
+        const host = new UpstreamHost(spec, hostStates, factory.clock.now());
         host.watch(this.#settings.outlier, this.#onOutlier);
         hosts.set(key, host);
       }
@@ -230,33 +227,35 @@ export class WorkerCluster implements Cluster {
 
   /** Some hosts failed, or are fit again. What is open to one that failed is used no more (as in Envoy). */
   onHealth(): void {
-    for (const host of this.#hosts.values()) host.drainIfFailed();
+    const now = this.#context.factory.clock.now();
+    for (const host of this.#hosts.values()) host.onHealth(now);
     this.refreshHealth();
   }
 
   /** Sorts hosts by their health anew and shares out the load. */
   refreshHealth(): void {
-    const byPriority: UpstreamHost[][] = [];
-    for (const host of this.#hosts.values()) {
-      while (byPriority.length <= host.priority) byPriority.push([]);
-      byPriority[host.priority]!.push(host);
-    }
-    if (byPriority.length === 0) byPriority.push([]);
-    const { random } = this.#context.factory;
-    const options = {
-      balancer: this.#balancer,
-      localityWeighted: this.#localityWeighted,
+    const { factory } = this.#context;
+    const { localityWeighted, failTrafficOnPanic } = this.#policy;
+    const { subsets, panicThreshold } = this.#settings;
+    const options: PriorityOptions = {
+      balancer: this.#balancerOf,
+      localityWeighted,
       overprovisioning: this.#overprovisioning,
-      random,
+      random: factory.random,
+      panicThreshold,
+      failTrafficOnPanic,
+      inPanic: this.#handles.lbHealthyPanic,
     };
-    const sets = byPriority.map((hosts) => new HostSet(hosts, options));
-    const counts = sets.map(({ hosts, healthy, degraded }) => ({
-      total: hosts.length,
-      healthy: healthy.length,
-      degraded: degraded.length,
-    }));
-    this.#loads = priorityLoads(counts, this.#overprovisioning, this.#settings.panicThreshold);
-    this.#sets = sets;
+    const hosts = this.#hosts.values();
+    const before = this.#balancer instanceof SubsetBalancer ? this.#balancer : undefined;
+    if (subsets === undefined) {
+      before?.close();
+      this.#balancer = new PriorityBalancer(hosts, options);
+      return;
+    }
+    const ofSubset = { ...options, localityWeighted: localityWeighted && subsets.localityWeightAware };
+    const balancerOf = (some: readonly UpstreamHost[]) => new PriorityBalancer(some, ofSubset);
+    this.#balancer = new SubsetBalancer(subsets, hosts, balancerOf, this.stats, before);
   }
 
   /** The cluster is gone: what is in flight finishes. */
@@ -347,30 +346,5 @@ export class WorkerCluster implements Cluster {
       protocols,
       client,
     });
-  }
-
-  #pickOnce(context: PickContext): Host | undefined {
-    const loads = this.#loads;
-    if (loads.length === 0) return undefined;
-    const first = loads[0]!;
-    if (first.healthy === 100) return this.#pickFrom(0, true, context);
-    const roll = Math.floor(this.#context.factory.random() * 100) + 1;
-    let reached = 0;
-    for (let i = 0; i < loads.length; i++) {
-      reached += loads[i]!.healthy;
-      if (roll <= reached) return this.#pickFrom(i, true, context);
-    }
-    for (let i = 0; i < loads.length; i++) {
-      reached += loads[i]!.degraded;
-      if (roll <= reached) return this.#pickFrom(i, false, context);
-    }
-    return undefined;
-  }
-
-  #pickFrom(priority: number, healthy: boolean, context: PickContext): Host | undefined {
-    const set = this.#sets[priority]!;
-    if (!this.#loads[priority]!.panic) return set.pick(healthy ? "healthy" : "degraded", context);
-    this.#handles.lbHealthyPanic.inc();
-    return this.#failTrafficOnPanic ? undefined : set.pick("all", context);
   }
 }

@@ -3,6 +3,7 @@ import { http2OptionsLedger } from "../http2-options.ts";
 import { ignored, only, type Ledger } from "../../proto/ledger.ts";
 import { dnsConfigLedger } from "./hosts/dns-config.ts";
 import { healthCheckLedger } from "./health/health-check-settings.ts";
+import { subsetLedger } from "./balancing/subset-config.ts";
 import { outlierLedger } from "./outlier/outlier-settings.ts";
 
 /** What clusters and their endpoints read. Policies of load balancing have ledgers of their own. */
@@ -11,6 +12,7 @@ export const upstreamLedger: Ledger = {
   ...http2OptionsLedger,
   ...dnsConfigLedger,
   ...outlierLedger,
+  ...subsetLedger,
   ...healthCheckLedger,
   "envoy.config.cluster.v3.Cluster": [
     "name",
@@ -41,6 +43,7 @@ export const upstreamLedger: Ledger = {
     "ring_hash_lb_config",
     "maglev_lb_config",
     "original_dst_lb_config",
+    "lb_subset_config",
     "cleanup_interval",
     "common_lb_config",
     "load_balancing_policy",
@@ -51,14 +54,19 @@ export const upstreamLedger: Ledger = {
   ],
   "envoy.config.cluster.v3.Cluster.EdsClusterConfig": ["eds_config", "service_name"],
   "envoy.config.cluster.v3.Cluster.RefreshRate": ["base_interval", "max_interval"],
-  "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig": [],
+  "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig": ["slow_start_config"],
+  "envoy.config.cluster.v3.Cluster.SlowStartConfig": "all",
   "envoy.config.cluster.v3.Cluster.RingHashLbConfig": [
     "minimum_ring_size",
     "maximum_ring_size",
     only("hash_function", "XX_HASH"),
   ],
   "envoy.config.cluster.v3.Cluster.MaglevLbConfig": ["table_size"],
-  "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig": ["choice_count", "active_request_bias"],
+  "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig": [
+    "choice_count",
+    "active_request_bias",
+    "slow_start_config",
+  ],
   "envoy.config.cluster.v3.Cluster.OriginalDstLbConfig": [
     "use_http_header",
     "http_header_name",

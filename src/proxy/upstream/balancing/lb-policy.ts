@@ -22,6 +22,7 @@ const PROVIDED: LbChoice = {
 };
 
 /** Values of Cluster.lb_policy (envoy/config/cluster/v3/cluster.proto). */
+const ROUND_ROBIN = 0;
 const LEAST_REQUEST = 1;
 const RING_HASH = 2;
 const RANDOM = 3;
@@ -62,12 +63,19 @@ function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbC
     maximumRingSize?: bigint;
     tableSize?: bigint;
     consistentHashingLbConfig?: unknown;
+    slowStartConfig?: unknown;
   };
   if (cluster.lbConfig.case === "leastRequestLbConfig" && cluster.lbPolicy === LEAST_REQUEST) {
     const old = cluster.lbConfig.value;
     if (old.choiceCount !== undefined) config.choiceCount = old.choiceCount;
     if (old.activeRequestBias !== undefined) config.activeRequestBias = old.activeRequestBias;
   }
+  const { case: kind, value: old } = cluster.lbConfig;
+  if (
+    (kind === "leastRequestLbConfig" && cluster.lbPolicy === LEAST_REQUEST) ||
+    (kind === "roundRobinLbConfig" && (cluster.lbPolicy as number) === ROUND_ROBIN)
+  )
+    if (old.slowStartConfig !== undefined) config.slowStartConfig = old.slowStartConfig;
   const locality = cluster.commonLbConfig?.localityConfigSpecifier;
   if (cluster.lbPolicy === RING_HASH || cluster.lbPolicy === MAGLEV) {
     if (locality?.case === "localityWeightedLbConfig")

@@ -17,6 +17,7 @@ export class UpstreamHost implements Host {
   readonly ip: string;
   readonly port: number;
   readonly slot: number;
+  startedAt: number;
   /** Pools of this thread by routing priority; made at first use. */
   readonly pools: [Pool | null, Pool | null] = [null, null];
   /** The cluster has it no longer: a request that chose it before is still served, but nothing is kept open. */
@@ -29,11 +30,13 @@ export class UpstreamHost implements Host {
   #locality: Host["locality"];
   #metadata: Metadata | undefined;
   #knownFailed = false;
+  #failedCheck = false;
   #monitor: OutlierMonitor | undefined;
   readonly #states: SharedCounts;
   readonly #base: number;
 
-  constructor(spec: HostSpec, states: SharedCounts) {
+  constructor(spec: HostSpec, states: SharedCounts, now: number) {
+    this.startedAt = now;
     this.address = spec.address;
     this.ip = spec.ip;
     this.port = spec.port;
@@ -163,9 +166,12 @@ export class UpstreamHost implements Host {
     this.#states.dec(this.#base + HOST_FIELDS.pendingRequests);
   }
 
-  /** Drains the pools once for each time that it fails. */
-  drainIfFailed(): void {
+  /** Its health may be another: drains the pools once for each time that it fails, and notes when checks took it back. */
+  onHealth(now: number): void {
     const { failed } = this;
+    const failedCheck = (this.#failed & HOST_FAILED.activeCheck) !== 0;
+    if (this.#failedCheck && !failedCheck) this.startedAt = now;
+    this.#failedCheck = failedCheck;
     if (failed && !this.#knownFailed) this.drainPools();
     this.#knownFailed = failed;
   }

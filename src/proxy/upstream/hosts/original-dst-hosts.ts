@@ -107,7 +107,8 @@ function createHost(ip: string, port: number, address: string): UpstreamHost {
     health: "healthy",
     metadata: undefined,
   } as const;
-  return new UpstreamHost(spec, states);
+  // Nobody weighs them.
+  return new UpstreamHost(spec, states, 0);
 }
 
 function retire(host: UpstreamHost): void {
