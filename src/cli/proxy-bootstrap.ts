@@ -121,7 +121,7 @@ function clusterManager({ loadReports = false }: BootstrapOptions, hasLocal: boo
   };
 }
 
-/** The instances of the proxy's own service, whose shares of the zones Envoy compares with those of others. */
+/** The instances of the proxy's own service, whose shares of the zones the proxy compares with those of others. */
 function localCluster({ sidecar }: BootstrapOptions): object | undefined {
   if (sidecar === undefined) return undefined;
   const eds_config = { ads: {}, resource_api_version: "V3" };

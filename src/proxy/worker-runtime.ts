@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { NetContext } from "../net/net-context.ts";
 import { TurnClock } from "../net/turn-clock.ts";
+import type { Messages } from "../proto/messages.d.ts";
 import { decode } from "../proto/registry.ts";
 import { StatStore } from "../stats/stat-store.ts";
 import { logFiles } from "./access-log/log-files.ts";
@@ -12,6 +13,8 @@ import { ListenerManager } from "./listener/listener-manager.ts";
 import { createLogger, LogLevels } from "./logger.ts";
 import { RuntimeValues } from "./runtime-values.ts";
 import { ThreadSecrets } from "./secrets.ts";
+import type { Home } from "./upstream/balancing/home-cluster.ts";
+import { localityKey } from "./upstream/balancing/localities.ts";
 import { WorkerClusters } from "./upstream/worker-clusters.ts";
 import { WorkerRoutes } from "./worker-routes.ts";
 
@@ -80,6 +83,7 @@ export class WorkerRuntime {
       factory: common,
       policies: extensions.lb,
       transportSockets: extensions.transportSockets ?? [],
+      home: homeOf(bootstrap),
       breakers: init.breakers,
       hostStates: init.hostStates,
       own: init.own,
@@ -163,4 +167,12 @@ export class WorkerRuntime {
   log(level: string, message: string): void {
     this.#port.post({ kind: "log", level, component: "main", message });
   }
+}
+
+/** Undefined without a local cluster. */
+function homeOf({ node, clusterManager }: Messages["envoy.config.bootstrap.v3.Bootstrap"]): Home | undefined {
+  const cluster = clusterManager?.localClusterName ?? "";
+  if (cluster === "") return undefined;
+  const { region = "", zone = "", subZone = "" } = node?.locality ?? {};
+  return { cluster, locality: localityKey({ region, zone, subZone }) };
 }

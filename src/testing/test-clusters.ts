@@ -7,6 +7,7 @@ import { create, encode, packNew, type MessageInit } from "../proto/registry.ts"
 import type { FactoryContext, Logger } from "../proxy/api.ts";
 import { BREAKER_WORDS, HOST_WORDS, type HostSpec } from "../proxy/link.ts";
 import { NO_SECRETS } from "../proxy/secrets.ts";
+import type { Home } from "../proxy/upstream/balancing/home-cluster.ts";
 import { WorkerClusters } from "../proxy/upstream/worker-clusters.ts";
 import { MergedStats } from "../stats/merged-stats.ts";
 import { StatStore } from "../stats/stat-store.ts";
@@ -17,6 +18,8 @@ const silent: Logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {
 export interface TestClustersOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
+  /** Where the proxy stands. */
+  readonly home?: Home;
 }
 
 /** A worker's clusters with everything around them, and short ways to fill and inspect them. */
@@ -56,6 +59,7 @@ export class TestClusters {
       transportSockets,
       breakers: this.breakers,
       hostStates: this.hostStates,
+      home: options.home,
     });
     this.factory = { ...factory, clusters: this.clusters, calls: this.clusters.calls };
   }

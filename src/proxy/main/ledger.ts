@@ -36,7 +36,11 @@ export const mainLedger: Ledger = {
     ignored("profile_path", "the CPU profiler is not part of the admin server"),
     ignored("ignore_global_conn_limit", "there is no global limit yet"),
   ],
-  "envoy.config.bootstrap.v3.ClusterManager": ["load_stats_config", "outlier_detection"],
+  "envoy.config.bootstrap.v3.ClusterManager": [
+    "local_cluster_name",
+    "load_stats_config",
+    "outlier_detection",
+  ],
   "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection": [],
   "envoy.config.bootstrap.v3.LayeredRuntime": "all",
   "envoy.config.bootstrap.v3.RuntimeLayer": ["name", "static_layer", "disk_layer", "admin_layer"],

@@ -20,6 +20,7 @@ import { BreakerGauges } from "../upstream/breaker-gauges.ts";
 import type { Successor } from "../hot-restart/successor.ts";
 import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { HostResolver } from "../upstream/hosts/host-resolver.ts";
+import { checkLocalCluster } from "./check-local-cluster.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
 import { ConfigSources, serversOf } from "./config-sources.ts";
@@ -216,6 +217,7 @@ export class Proxy {
     for (const secret of secrets) attempt(() => this.secrets.addStatic(secret));
     log.info(`loading ${clusters.length} cluster(s)`);
     for (const cluster of clusters) attempt(() => this.clusters.addStatic(cluster));
+    attempt(() => checkLocalCluster(this.#setup.bootstrap));
     log.info(`loading ${listeners.length} listener(s)`);
     for (const listener of listeners) attempt(() => this.listeners.addStatic(listener));
     if (problems.length > 0) throw new Error(problems.join("\n"));

@@ -2,6 +2,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { Logger } from "../api.ts";
 import type { Bootstrap } from "../bootstrap.ts";
 import type { ProxyOptions } from "../options.ts";
+import { checkLocalCluster } from "./check-local-cluster.ts";
 import { localIp } from "./local-ip.ts";
 import { inlineRoutes, listenAddresses } from "./listener-parts.ts";
 import { checkContext, type Parts } from "./parts.ts";
@@ -37,6 +38,7 @@ export function validateResources(
   attempt(() => new RuntimeLayers(bootstrap.layeredRuntime, node.cluster));
   for (const secret of secrets) attempt(() => checks.secret(secret));
   for (const cluster of clusters) attempt(() => checks.cluster(cluster));
+  attempt(() => checkLocalCluster(bootstrap));
   for (const listener of listeners) {
     attempt(() => {
       checks.listener(listener);

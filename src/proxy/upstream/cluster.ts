@@ -26,6 +26,8 @@ import { ConnectionPool } from "./pool/connection-pool.ts";
 import type { BalancerFactory } from "./hosts/host-set.ts";
 import { UpstreamHost } from "./hosts/host.ts";
 import { chooseLbPolicy, type LbChoice } from "./balancing/lb-policy.ts";
+import { HomeCluster, type Home } from "./balancing/home-cluster.ts";
+import type { ZoneOptions } from "./balancing/zone-balancer.ts";
 import { PriorityBalancer, type PriorityOptions } from "./balancing/priority-balancer.ts";
 import { SubsetBalancer } from "./balancing/subset-balancer.ts";
 import { TcpConnection } from "./pool/tcp-connection.ts";
@@ -46,6 +48,7 @@ export interface ClusterContext {
   readonly transportSockets: readonly TransportSocketDef[];
   readonly breakers: SharedCounts;
   readonly hostStates: SharedCounts;
+  readonly home: Home | undefined;
   /** So many requests to a host of a cluster failed in a row. */
   onOutlier(cluster: string, kind: ConsecutiveKind, slot: number): void;
 }
@@ -72,6 +75,7 @@ export class WorkerCluster implements Cluster {
   #hosts = new Map<string, UpstreamHost>();
   #balancer: PriorityBalancer | SubsetBalancer | undefined;
   #overprovisioning = 140;
+  #homeCluster: HomeCluster | undefined;
   /** Connections tell hosts of the client that they are for. */
   #perClient = false;
   /** Hosts of an ORIGINAL_DST cluster, which has no others. */
@@ -236,10 +240,12 @@ export class WorkerCluster implements Cluster {
   refreshHealth(): void {
     const { factory } = this.#context;
     const { localityWeighted, failTrafficOnPanic } = this.#policy;
+    this.#homeCluster = undefined;
     const { subsets, panicThreshold } = this.#settings;
     const options: PriorityOptions = {
       balancer: this.#balancerOf,
       localityWeighted,
+      zones: this.#zoneOptions(),
       overprovisioning: this.#overprovisioning,
       random: factory.random,
       panicThreshold,
@@ -258,11 +264,36 @@ export class WorkerCluster implements Cluster {
     this.#balancer = new SubsetBalancer(subsets, hosts, balancerOf, this.stats, before);
   }
 
+  /** How its hosts are spread: asked of the cluster that the proxy itself belongs to. */
+  get homeCluster(): HomeCluster {
+    return (this.#homeCluster ??= new HomeCluster([...this.#hosts.values()]));
+  }
+
   /** The cluster is gone: what is in flight finishes. */
   drain(): void {
     this.updateHosts({ hosts: [], overprovisioning: this.#overprovisioning });
     this.#originalDst?.close();
     this.#transports.close();
+  }
+
+  #zoneOptions(): ZoneOptions | undefined {
+    const { factory, home } = this.#context;
+    const { zones, failTrafficOnPanic } = this.#policy;
+    if (home === undefined || zones === undefined || home.cluster === this.name) return undefined;
+    const local = factory.clusters.get(home.cluster) as WorkerCluster | undefined;
+    if (local === undefined) return undefined;
+    this.stats.counter("lb_recalculate_zone_structures").inc();
+    return {
+      ...zones,
+      locality: home.locality,
+      home: local.homeCluster,
+      balancer: this.#balancerOf,
+      runtime: factory.runtime,
+      panicThreshold: this.#settings.panicThreshold,
+      failTrafficOnPanic,
+      stats: this.stats,
+      random: factory.random,
+    };
   }
 
   #createOriginalDst(message: ClusterMessage): OriginalDstHosts | undefined {

@@ -82,8 +82,8 @@ export const upstreamLedger: Ledger = {
   "envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig": ["use_hostname_for_hashing"],
   "envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig": [
     "fail_traffic_on_panic",
-    ignored("routing_enabled", "zone-aware routing needs a local cluster, which is not supported"),
-    ignored("min_cluster_size", "zone-aware routing needs a local cluster, which is not supported"),
+    "routing_enabled",
+    "min_cluster_size",
   ],
   "envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig": "all",
   "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig": [
@@ -92,8 +92,8 @@ export const upstreamLedger: Ledger = {
   ],
   "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig": [
     "fail_traffic_on_panic",
-    ignored("routing_enabled", "zone-aware routing needs a local cluster, which is not supported"),
-    ignored("min_cluster_size", "zone-aware routing needs a local cluster, which is not supported"),
+    "routing_enabled",
+    "min_cluster_size",
   ],
   "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig": "all",
   "envoy.config.cluster.v3.LoadBalancingPolicy": ["policies"],

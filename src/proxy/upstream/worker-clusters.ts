@@ -4,6 +4,7 @@ import { createAsyncClient } from "../async-client.ts";
 import type { Gauge } from "../../stats/stat-store.ts";
 import type { HostSpec, ToWorker, WorkerInit } from "../link.ts";
 import { WorkerCluster, type ClusterContext } from "./cluster.ts";
+import type { Home } from "./balancing/home-cluster.ts";
 import { SharedCounts } from "./shared-counts.ts";
 
 /** What a thread gives its clusters. */
@@ -14,6 +15,8 @@ export interface WorkerClustersOptions {
   readonly policies: readonly LbPolicyDef[];
   /** Transport sockets of the manifest. */
   readonly transportSockets?: readonly TransportSocketDef[];
+  /** Where this proxy stands, if that matters. */
+  readonly home?: Home | undefined;
   readonly breakers: SharedArrayBuffer;
   readonly hostStates: SharedArrayBuffer;
   readonly onOutlier?: ClusterContext["onOutlier"];
@@ -47,6 +50,7 @@ export class WorkerClusters implements Clusters {
       factory: { ...options.factory, clusters: this, calls: this.calls },
       policies: options.policies,
       transportSockets: options.transportSockets ?? [],
+      home: options.home,
       breakers: new SharedCounts(options.breakers, options.own?.breakers),
       hostStates: new SharedCounts(options.hostStates, options.own?.hostStates),
       onOutlier: options.onOutlier ?? (() => {}),
@@ -69,10 +73,12 @@ export class WorkerClusters implements Clusters {
         entry.hosts = message.hosts;
         entry.overprovisioning = message.overprovisioning;
         entry.cluster?.updateHosts(message);
+        this.#homeChanged(message.cluster);
         break;
       }
       case "host-health":
         this.#entries.get(message.cluster)?.cluster?.onHealth();
+        this.#homeChanged(message.cluster);
         break;
       case "remove-cluster":
         this.#deflate(this.#entries.get(message.name));
@@ -86,6 +92,12 @@ export class WorkerClusters implements Clusters {
   close(): void {
     for (const entry of this.#entries.values()) this.#deflate(entry);
     this.#entries.clear();
+  }
+
+  /** What the other clusters do by zones depends on the local one. */
+  #homeChanged(name: string): void {
+    if (name !== this.#context.home?.cluster) return;
+    for (const { cluster } of this.#entries.values()) if (cluster?.name !== name) cluster?.refreshHealth();
   }
 
   #setCluster(name: string, bytes: Uint8Array, breakerSlot: number): void {

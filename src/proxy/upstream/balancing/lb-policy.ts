@@ -3,6 +3,7 @@ import { configTypeName, create, unpackAs, type MessageName } from "../../../pro
 import type { FactoryContext, LbPolicyDef } from "../../api.ts";
 import { discoveryType } from "../hosts/endpoint-source.ts";
 import type { BalancerFactory } from "../hosts/host-set.ts";
+import type { ZoneSettings } from "./zone-balancer.ts";
 
 type ClusterMessage = Messages["envoy.config.cluster.v3.Cluster"];
 type LocalityLbConfig = Messages["envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig"];
@@ -10,6 +11,8 @@ type LocalityLbConfig = Messages["envoy.extensions.load_balancing_policies.commo
 /** What a cluster's load balancing settings come to, old fields or new. */
 export interface LbChoice {
   readonly localityWeighted: boolean;
+  /** Undefined where the policy does not go by zones. */
+  readonly zones: ZoneSettings | undefined;
   readonly failTrafficOnPanic: boolean;
   create(context: FactoryContext): BalancerFactory;
 }
@@ -17,6 +20,7 @@ export interface LbChoice {
 /** The cluster chooses its hosts itself. */
 const PROVIDED: LbChoice = {
   localityWeighted: false,
+  zones: undefined,
   failTrafficOnPanic: false,
   create: () => () => ({ pick: () => undefined }),
 };
@@ -93,8 +97,25 @@ function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbC
   }
   return {
     localityWeighted: locality?.case === "localityWeightedLbConfig",
+    zones: zoneSettings(policy, locality),
     failTrafficOnPanic: locality?.case === "zoneAwareLbConfig" && locality.value.failTrafficOnPanic,
     create: (context) => policy.create(config as never, context),
+  };
+}
+
+/** Old and new configuration say the same of zones. */
+type LocalityChoice =
+  | LocalityLbConfig["localityConfigSpecifier"]
+  | Messages["envoy.config.cluster.v3.Cluster.CommonLbConfig"]["localityConfigSpecifier"];
+
+const DEFAULT_MIN_CLUSTER_SIZE = 6;
+
+function zoneSettings({ name }: LbPolicyDef, locality: LocalityChoice | undefined): ZoneSettings | undefined {
+  if (name === OLD_NAMES[RING_HASH] || name === OLD_NAMES[MAGLEV]) return undefined;
+  const config = locality?.case === "zoneAwareLbConfig" ? locality.value : undefined;
+  return {
+    routingEnabled: Math.round(config?.routingEnabled?.value ?? 100),
+    minClusterSize: Number(config?.minClusterSize ?? DEFAULT_MIN_CLUSTER_SIZE),
   };
 }
 
@@ -114,6 +135,7 @@ function byExtension(cluster: ClusterMessage, policies: readonly LbPolicyDef[]):
       ?.localityConfigSpecifier;
     return {
       localityWeighted: locality?.case === "localityWeightedLbConfig",
+      zones: zoneSettings(policy, locality),
       failTrafficOnPanic: locality?.case === "zoneAwareLbConfig" && locality.value.failTrafficOnPanic,
       create: (context) => policy.create(config as never, context),
     };

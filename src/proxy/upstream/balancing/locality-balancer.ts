@@ -2,6 +2,7 @@ import { EdfScheduler } from "../../../extensions/lb/edf-scheduler.ts";
 import type { Host, LoadBalancer, PickContext } from "../../api.ts";
 import type { UpstreamHost } from "../hosts/host.ts";
 import type { HostSetOptions } from "../hosts/host-set.ts";
+import { groupByLocality } from "./localities.ts";
 
 interface Locality {
   readonly balancer: LoadBalancer;
@@ -46,16 +47,4 @@ export class LocalityBalancer implements LoadBalancer {
     this.#schedule.advance(locality.weight);
     return locality.balancer.pick(context);
   }
-}
-
-function groupByLocality(hosts: readonly UpstreamHost[]): Map<string, UpstreamHost[]> {
-  const groups = new Map<string, UpstreamHost[]>();
-  for (const host of hosts) {
-    const { region, zone, subZone } = host.locality;
-    const key = `${region}\n${zone}\n${subZone}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [host]);
-    else group.push(host);
-  }
-  return groups;
 }

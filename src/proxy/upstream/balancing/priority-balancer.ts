@@ -27,7 +27,9 @@ export class PriorityBalancer implements LoadBalancer {
     }
     if (byPriority.length === 0) byPriority.push([]);
     this.#options = options;
-    this.#sets = byPriority.map((members) => new HostSet(members, options));
+    // As in Envoy, zones matter in the first priority alone.
+    const others = { ...options, zones: undefined };
+    this.#sets = byPriority.map((members, i) => new HostSet(members, i === 0 ? options : others));
     const counts = this.#sets.map((set) => ({
       total: set.hosts.length,
       healthy: set.healthy.length,

@@ -1,5 +1,6 @@
 import type { Host, LoadBalancer, PickContext } from "../../api.ts";
 import type { UpstreamHost } from "./host.ts";
+import { ZoneBalancer, type ZoneOptions } from "../balancing/zone-balancer.ts";
 import { LocalityBalancer } from "../balancing/locality-balancer.ts";
 
 /** Makes a balancer of the cluster's policy over some hosts. */
@@ -11,6 +12,8 @@ export type HostSource = "all" | "healthy" | "degraded";
 export interface HostSetOptions {
   readonly balancer: BalancerFactory;
   readonly localityWeighted: boolean;
+  /** Zone-aware routing among the fit hosts; undefined = none. */
+  readonly zones: ZoneOptions | undefined;
   /** Percent; see `priorityLoads`. */
   readonly overprovisioning: number;
   random(): number;
@@ -35,7 +38,7 @@ export class HostSet {
 
   pick(source: HostSource, context: PickContext): Host | undefined {
     if (source === "healthy") {
-      this.#ofHealthy ??= this.#balancer(this.healthy);
+      this.#ofHealthy ??= this.#balancer(this.healthy, this.#options.zones);
       return this.#ofHealthy.pick(context);
     }
     if (source === "degraded") {
@@ -46,9 +49,14 @@ export class HostSet {
     return this.#all.pick(context);
   }
 
-  #balancer(eligible: readonly UpstreamHost[]): LoadBalancer {
+  #balancer(eligible: readonly UpstreamHost[], zones?: ZoneOptions): LoadBalancer {
     const options = this.#options;
-    if (!options.localityWeighted) return options.balancer(eligible);
-    return LocalityBalancer.create(this.hosts, eligible, options) ?? options.balancer(eligible);
+    const weighted = options.localityWeighted
+      ? LocalityBalancer.create(this.hosts, eligible, options)
+      : undefined;
+    if (weighted !== undefined) return weighted;
+    return zones === undefined
+      ? options.balancer(eligible)
+      : ZoneBalancer.create(eligible, this.hosts, zones);
   }
 }
