@@ -142,7 +142,7 @@ test("startProxy() asks for clusters, endpoints, listeners, routes in this order
   assert.deepEqual([nack.versionInfo, nack.responseNonce, nack.errorDetail?.code], ["l1", "6", 13]);
   assert.equal(
     nack.errorDetail?.message,
-    "Error adding/updating listener(s) bad: route: unknown cluster 'nosuch'\n",
+    "Error adding/updating listener(s) bad: route: unknown cluster 'nosuch' (at filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[1].route)\n",
   );
   await waitUntil("it came true", () => server.listeners().length === 2);
   const sibling = server.listeners().find(({ name }) => name === "good")!.address;

@@ -6,6 +6,7 @@ import type { LoadProblem } from "../proto/problem.ts";
 import { create, type MessageOf } from "../proto/registry.ts";
 import { reportUnsupported, unsupportedProblems } from "../proto/unsupported.ts";
 import { validateMessage, violationProblems } from "../proto/validate.ts";
+import type { SourceMap } from "../proto/source-map.ts";
 import { clustersOf } from "./main/config-sources.ts";
 import { connectionManagers } from "./main/listener-parts.ts";
 import type { ProxyOptions } from "./options.ts";
@@ -18,6 +19,8 @@ const NAME = "envoy.config.bootstrap.v3.Bootstrap";
 /** A bootstrap that can be used. */
 export interface LoadedBootstrap {
   readonly bootstrap: Bootstrap;
+  /** Where its fields were written. */
+  readonly source: SourceMap;
   /** Fields without support, when those are allowed. */
   readonly warnings: readonly string[];
 }
@@ -42,7 +45,7 @@ export function loadBootstrap(options: ProxyOptions, ledgers: readonly Ledger[])
   const warnings = options.allowUnsupported
     ? unsupported.map((problem) => new LoadError([problem]).message)
     : [];
-  return { bootstrap, warnings: warnings.map((text) => text.replace(/^Cannot load/, "In")) };
+  return { bootstrap, source, warnings: warnings.map((text) => text.replace(/^Cannot load/, "In")) };
 }
 
 function readTexts(options: ProxyOptions, ledgers: readonly Ledger[]) {

@@ -3,6 +3,7 @@ import type { GrpcStream } from "../grpc/client-call.ts";
 import type { GrpcClient } from "../grpc/client.ts";
 import type { GrpcStatus } from "../grpc/status.ts";
 import { create, decode, encode } from "../proto/registry.ts";
+import { textWithPath } from "../proto/within.ts";
 import { JitteredBackoff } from "./backoff.ts";
 import type { Node, Resource, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
 import { SotwSubscription, type SotwRequest } from "./subscription.ts";
@@ -221,8 +222,9 @@ export class AdsClient {
         try {
           handler.onResources(own, version);
         } catch (error) {
-          refused ??= (error as Error).message;
-          handler.onFailure("rejected", (error as Error).message);
+          const detail = textWithPath(error as Error);
+          refused ??= detail;
+          handler.onFailure("rejected", detail);
         }
       }
     };

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { LoadError, loadMessage } from "../proto/load.ts";
 import { validateMessage, violationProblems } from "../proto/validate.ts";
+import { textWithPath } from "../proto/within.ts";
 import type { ResourceDecoder, Watch, WatchHandler } from "./source.ts";
 import type { XdsType } from "./types.ts";
 
@@ -98,7 +99,7 @@ class FileWatch {
       this.#handler.onResources(own, response.versionInfo);
     } catch (error) {
       const kind = error instanceof UnreadableError ? "unreadable" : "rejected";
-      this.#handler.onFailure(kind, (error as Error).message);
+      this.#handler.onFailure(kind, textWithPath(error as Error));
     }
   }
 }

@@ -3,6 +3,7 @@ import type { AsyncCall, AsyncFailure, AsyncRequests } from "../http/async-strea
 import { HeaderMap } from "../http/header-map.ts";
 import { LoadError, loadMessage } from "../proto/load.ts";
 import { create, toJson } from "../proto/registry.ts";
+import { textWithPath } from "../proto/within.ts";
 import type { Node, ResourceDecoder, Watch, WatchHandler } from "./source.ts";
 import type { XdsType } from "./types.ts";
 
@@ -97,7 +98,7 @@ class RestPoller {
       this.#handler.onResources(own, loaded.message.versionInfo);
       this.#version = loaded.message.versionInfo;
     } catch (error) {
-      this.#fail("rejected", (error as Error).message);
+      this.#fail("rejected", textWithPath(error as Error));
     }
   }
 

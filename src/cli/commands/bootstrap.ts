@@ -44,7 +44,11 @@ export const bootstrapCommand: CliCommand = {
       .option("--outbound <address:port>", "sidecar: where the application reaches others", parseAddress)
       .option("--app <address:port>", "sidecar: where the application listens", parseAddress)
       .option("--admin-port <port>", "admin port on 127.0.0.1", parsePort, 9901)
-      .option("--zone-aware", "sidecar: let the proxy weigh its own zone (balance.locality: zone_aware)", false)
+      .option(
+        "--zone-aware",
+        "sidecar: let the proxy weigh its own zone (balance.locality: zone_aware)",
+        false,
+      )
       .option("--load-reports", "report loads to the control plane", false)
       .option("--json", "JSON instead of YAML", false)
       .action((view: string, options: Options) => {

@@ -33,6 +33,8 @@ export class Mesh {
   readonly #external: Registrar[] = [];
   /** Numbers given to instances so far, by service. */
   readonly #numbers = new Map<string, number>();
+  /** Rejects when waiting for the mesh to be ready is of no use any more. */
+  readonly #broken = Promise.withResolvers<never>();
   #stopped = false;
 
   /** Throws a UsageError when the edge's port is taken. */
@@ -54,6 +56,8 @@ export class Mesh {
 
   private constructor(options: MeshOptions, plan: MeshPlan, token: string) {
     this.#options = options;
+    // Nobody waits any more once the mesh is ready.
+    this.#broken.promise.catch(() => {});
     this.plan = plan;
     this.token = token;
     const { registry, auth, api, edgeAdmin } = plan.places;
@@ -109,11 +113,8 @@ export class Mesh {
     });
     await Promise.all(started);
     edge.start();
-    await waitUntilReady(
-      this,
-      this.#options.config,
-      this.#instances.map(({ plan }) => plan),
-    );
+    const plans = this.#instances.map(({ plan }) => plan);
+    await Promise.race([waitUntilReady(this, this.#options.config, plans), this.#broken.promise]);
   }
 
   /** Starts one more instance of a service; returns its name. */
@@ -152,6 +153,12 @@ export class Mesh {
           WEFT_INSTANCE: plan.name,
           WEFT_SERVICE: service,
         },
+        onUnrunnable: (problem) =>
+          this.#broken.reject(
+            new UsageError(
+              `Cannot start the mesh: instance ${plan.name}: ${problem}; correct services.${service}.command`,
+            ),
+          ),
         onExit: () => {
           if (config.restart === "always") return;
           registrar.abandon();

@@ -13,6 +13,8 @@ export interface PartSpec {
   readonly address: string;
   /** Told when it ends without having been stopped. */
   readonly onExit?: (how: string) => void;
+  /** Told when its program cannot even be run. */
+  readonly onUnrunnable?: (problem: string) => void;
   /** Our own programs end when this one does, however it ends. */
   readonly ours: boolean;
 }
@@ -64,9 +66,12 @@ export class Part {
     child.stdin?.on("error", () => {});
     this.#output.follow(name, child.stdout!);
     this.#output.follow(name, child.stderr!);
-    child.on("error", (error) => {
-      this.#output.line(name, `cannot start ${command[0]}: ${error.message}`);
-      this.#ended(error.message);
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      const why = error.code === "ENOENT" ? "there is no such program" : error.message;
+      const problem = `cannot run "${command[0]}": ${why}`;
+      this.#output.line(name, problem);
+      if (child.pid === undefined) this.spec.onUnrunnable?.(problem);
+      this.#ended(error.code ?? error.message);
     });
     child.on("exit", (code, signal) => this.#ended(signal ?? `code ${code}`));
   }

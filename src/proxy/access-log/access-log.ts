@@ -1,5 +1,6 @@
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import type {
   AccessLogContext,
   AccessLogSink,
@@ -27,10 +28,15 @@ export interface AccessLog {
 export function compileAccessLogs(list: readonly Config[], context: NetworkFilterContext): AccessLog[] {
   if (list.length === 0) return [];
   const logContext = accessLogContext(context);
-  return list.map((config) => ({
-    filter: config.filter === undefined ? undefined : compileAccessLogFilter(config.filter, context),
-    sink: createSink(config, logContext, context),
-  }));
+  return list.map((config, i) =>
+    within(["access_log", i], () => ({
+      filter:
+        config.filter === undefined
+          ? undefined
+          : within(["filter"], () => compileAccessLogFilter(config.filter!, context)),
+      sink: within(["typed_config"], () => createSink(config, logContext, context)),
+    })),
+  );
 }
 
 /** The same as one object that writes to all of them. */

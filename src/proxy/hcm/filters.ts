@@ -1,5 +1,6 @@
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import type { StatScope } from "../../stats/stat-store.ts";
 import type { HttpFilterContext, HttpFilterDef, NetworkFilterContext } from "../api.ts";
 import { compileFormat } from "../formatter/format.ts";
@@ -19,33 +20,43 @@ export function compileFilters(
     format: (text) => compileFormat(text, context.extensions.operators),
   };
   const entries: FilterEntry[] = [];
-  list.forEach((filter, i) => {
+  for (const [i, filter] of list.entries()) {
     const last = i === list.length - 1;
-    const def = findFilter(filter, context.extensions.http);
-    if (def === undefined) {
-      if (filter.isOptional) return;
-      throw new Error(`Didn't find a registered implementation for '${filter.name}'${typeUrl(filter)}`);
-    }
-    const terminal = def.terminal === true;
-    if (terminal && !last) {
-      throw new Error(
-        `Error: terminal filter named ${filter.name} of type ${def.name} must be the last filter in a http filter chain.`,
-      );
-    }
-    if (!terminal && last) {
-      throw new Error(
-        `Error: non-terminal filter named ${filter.name} of type ${def.name} is the last filter in a http filter chain.`,
-      );
-    }
-    entries.push({
-      name: filter.name,
-      disabled: filter.disabled,
-      create: createFilter(def, filter, filterContext),
-    });
-  });
+    const entry = within(["http_filters", i], () =>
+      compileFilter(filter, last, context.extensions.http, filterContext),
+    );
+    if (entry !== undefined) entries.push(entry);
+  }
   if (entries.length === 0)
     throw new Error("http_filters: a connection manager needs a terminal filter, such as the router");
   return entries;
+}
+
+/** Undefined for an unknown filter that may be left out. */
+function compileFilter(
+  filter: HttpFilter,
+  last: boolean,
+  defs: readonly HttpFilterDef[],
+  context: HttpFilterContext,
+): FilterEntry | undefined {
+  const def = findFilter(filter, defs);
+  if (def === undefined) {
+    if (filter.isOptional) return undefined;
+    throw new Error(`Didn't find a registered implementation for '${filter.name}'${typeUrl(filter)}`);
+  }
+  const terminal = def.terminal === true;
+  if (terminal && !last) {
+    throw new Error(
+      `Error: terminal filter named ${filter.name} of type ${def.name} must be the last filter in a http filter chain.`,
+    );
+  }
+  if (!terminal && last) {
+    throw new Error(
+      `Error: non-terminal filter named ${filter.name} of type ${def.name} is the last filter in a http filter chain.`,
+    );
+  }
+  const create = within(["typed_config"], () => createFilter(def, filter, context));
+  return { name: filter.name, disabled: filter.disabled, create };
 }
 
 function createFilter(

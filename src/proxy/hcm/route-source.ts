@@ -1,4 +1,5 @@
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import type { NetworkFilterContext } from "../api.ts";
 import { compileRouteTable, type RouteTable } from "../route/route-table.ts";
 
@@ -15,10 +16,9 @@ export interface RouteSource {
 export function routeSource(hcm: HttpConnectionManager, context: NetworkFilterContext): RouteSource {
   switch (hcm.routeSpecifier.case) {
     case "routeConfig": {
-      const table = compileRouteTable(hcm.routeSpecifier.value, {
-        extensions: context.extensions,
-        factory: context,
-      });
+      const { value } = hcm.routeSpecifier;
+      const parts = { extensions: context.extensions, factory: context };
+      const table = within(["route_config"], () => compileRouteTable(value, parts));
       return { current: () => table };
     }
     case "rds": {

@@ -2,6 +2,7 @@ import { configTypeName, create, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
 import { originalDestinationProblem } from "../../net/original-destination.ts";
 import { durationMs } from "../../proto/duration.ts";
+import { within } from "../../proto/within.ts";
 import type {
   ListenerFacts,
   ListenerFilter,
@@ -72,8 +73,8 @@ export class FilterChains {
       return known.get(key) ?? createChain(key, config, context);
     };
     const seen = new Map<string, string>();
-    this.#chains = listener.filterChains.map((config) => {
-      const chain = chainOf(config);
+    this.#chains = listener.filterChains.map((config, i) => {
+      const chain = within(["filter_chains", i], () => chainOf(config));
       const twin = seen.get(chain.match.key);
       if (twin !== undefined) {
         throw new Error(
@@ -84,7 +85,8 @@ export class FilterChains {
       return chain;
     });
     const fallback = listener.defaultFilterChain;
-    this.#default = fallback === undefined ? undefined : chainOf(fallback);
+    this.#default =
+      fallback === undefined ? undefined : within(["default_filter_chain"], () => chainOf(fallback));
   }
 
   /** Every chain, the default one included. */

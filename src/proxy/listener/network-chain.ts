@@ -1,6 +1,7 @@
 import type { ConnectionHandler } from "../../net/connection.ts";
 import { configTypeName, unpackAs } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import type {
   NetworkFilterContext,
   NetworkFilterFactory,
@@ -21,7 +22,7 @@ export function createNetworkChain(
 ): TerminalFilterFactory {
   const filters: PassingFilterFactory[] = [];
   for (const [i, config] of list.entries()) {
-    const { factory, type } = createFilter(config, context);
+    const { factory, type } = within(["filters", i], () => createFilter(config, context));
     const last = i === list.length - 1;
     if ("accept" in factory) {
       if (last) return chainOf(filters, factory, context.perConnectionBufferLimit);
@@ -49,7 +50,8 @@ function createFilter(
   const def = context.extensions.network.find((each) => each.config === type);
   if (def === undefined)
     throw new Error(`Didn't find a registered implementation for '${config.name}' with type URL: '${type}'`);
-  return { factory: def.create(unpackAs(any, def.config) as never, context), type: def.name };
+  const factory = within(["typed_config"], () => def.create(unpackAs(any, def.config) as never, context));
+  return { factory, type: def.name };
 }
 
 /** A chain without filters closes connections at once, as in Envoy. */

@@ -1,4 +1,5 @@
 import { encode, type MessageOf } from "../../proto/registry.ts";
+import { textWithPath } from "../../proto/within.ts";
 import type { MergedStats } from "../../stats/merged-stats.ts";
 import { CLUSTER_STATS } from "../../stats/stat-names/cluster.ts";
 import { declareStats } from "../../stats/stat-names/stat-names.ts";
@@ -135,7 +136,7 @@ export class ClusterManager {
       try {
         this.#set(message as ClusterMessage, bytes, true, version);
       } catch (error) {
-        problems.push(`${name}: ${(error as Error).message}`);
+        problems.push(`${name}: ${textWithPath(error as Error)}`);
       }
     }
     for (const [name, state] of this.clusters) if (state.dynamic && !names.has(name)) this.#remove(state);

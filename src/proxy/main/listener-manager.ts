@@ -1,4 +1,5 @@
 import { encode, type MessageOf } from "../../proto/registry.ts";
+import { textWithPath } from "../../proto/within.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { MergedStats } from "../../stats/merged-stats.ts";
 import { HTTP_STATS } from "../../stats/stat-names/http.ts";
@@ -167,7 +168,7 @@ export class ListenerManager {
       try {
         this.#set(name, message as ListenerMessage, bytes, true, version);
       } catch (error) {
-        const details = (error as Error).message;
+        const details = textWithPath(error as Error);
         problems.push(`${name}: ${details}`);
         this.#refused(name, details, version);
       }

@@ -1,9 +1,12 @@
 // What the main thread must know of a listener: where it listens and which routes it wants.
+import type { Path } from "../../proto/path.ts";
 import { configTypeName, unpackAs, type MessageOf } from "../../proto/registry.ts";
+import { within } from "../../proto/within.ts";
 
 export type ListenerMessage = MessageOf<"envoy.config.listener.v3.Listener">;
 type HttpConnectionManager =
   MessageOf<"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager">;
+type RouteConfiguration = MessageOf<"envoy.config.route.v3.RouteConfiguration">;
 type Address = MessageOf<"envoy.config.core.v3.Address">;
 
 const HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -19,27 +22,38 @@ export interface ListenAddress {
 
 /** HTTP connection managers of all filter chains. */
 export function connectionManagers(listener: ListenerMessage): HttpConnectionManager[] {
-  const chains = [
-    ...listener.filterChains,
-    ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : []),
-  ];
-  const found: HttpConnectionManager[] = [];
-  for (const { filters } of chains) {
-    for (const { configType } of filters) {
-      if (configType.case === "typedConfig" && configTypeName(configType.value) === HCM) {
-        found.push(unpackAs(configType.value, HCM));
-      }
-    }
-  }
-  return found;
+  return locatedManagers(listener).map(({ hcm }) => hcm);
 }
 
 /** Route configurations that are written inside of the listener. */
-export function inlineRoutes(
-  listener: ListenerMessage,
-): MessageOf<"envoy.config.route.v3.RouteConfiguration">[] {
+export function inlineRoutes(listener: ListenerMessage): RouteConfiguration[] {
   return connectionManagers(listener).flatMap(({ routeSpecifier }) =>
     routeSpecifier.case === "routeConfig" ? [routeSpecifier.value] : [],
+  );
+}
+
+/** Checks them; an Error knows where in the listener it happened. */
+export function checkInlineRoutes(
+  listener: ListenerMessage,
+  check: (routes: RouteConfiguration) => void,
+): void {
+  for (const { hcm, path } of locatedManagers(listener)) {
+    const { routeSpecifier } = hcm;
+    if (routeSpecifier.case === "routeConfig")
+      within([...path, "route_config"], () => check(routeSpecifier.value));
+  }
+}
+
+function locatedManagers(listener: ListenerMessage): { hcm: HttpConnectionManager; path: Path }[] {
+  const chains = listener.filterChains.map((chain, i) => ({ chain, path: ["filter_chains", i] as Path }));
+  if (listener.defaultFilterChain !== undefined)
+    chains.push({ chain: listener.defaultFilterChain, path: ["default_filter_chain"] });
+  return chains.flatMap(({ chain, path }) =>
+    chain.filters.flatMap(({ configType }, i) =>
+      configType.case === "typedConfig" && configTypeName(configType.value) === HCM
+        ? [{ hcm: unpackAs(configType.value, HCM), path: [...path, "filters", i, "typed_config"] }]
+        : [],
+    ),
   );
 }
 

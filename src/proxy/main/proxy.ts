@@ -2,6 +2,10 @@ import { randomBytes } from "node:crypto";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { encode } from "../../proto/registry.ts";
 import { reportUnsupported } from "../../proto/unsupported.ts";
+import type { Path } from "../../proto/path.ts";
+import type { SourceMap } from "../../proto/source-map.ts";
+import { within } from "../../proto/within.ts";
+import { resourceProblem } from "./resource-problem.ts";
 import { MergedStats } from "../../stats/merged-stats.ts";
 import { StatStore } from "../../stats/stat-store.ts";
 import type { FactoryContext } from "../api.ts";
@@ -29,7 +33,7 @@ import { adminReports } from "./admin-view.ts";
 import { certificateReports } from "./certificate-reports.ts";
 import { HealthCheckers } from "./health-checkers.ts";
 import { ListenerManager } from "./listener-manager.ts";
-import { inlineRoutes } from "./listener-parts.ts";
+import { checkInlineRoutes } from "./listener-parts.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import { localIp } from "./local-ip.ts";
 import { parseLogLevel } from "./log-format.ts";
@@ -48,6 +52,8 @@ import { WorkerPool } from "./worker-pool.ts";
 export interface ProxySetup {
   readonly options: ProxyOptions;
   readonly bootstrap: Bootstrap;
+  /** Where its fields were written. */
+  readonly source: SourceMap;
   readonly concurrency: number;
   readonly log: ProcessLog;
   readonly manifest?: string;
@@ -183,7 +189,7 @@ export class Proxy {
         this.secrets.verify(sdsConfigsOfListener(message));
         if (dynamic) this.#refuseUnsupported(message);
         checks.listener(message);
-        for (const config of inlineRoutes(message)) checks.routes(config, known());
+        checkInlineRoutes(message, (config) => checks.routes(config, known()));
       },
       workers: concurrency,
       drainTime: options.drainTime,
@@ -203,23 +209,27 @@ export class Proxy {
   /** Takes over the static resources. Throws an Error with all that is wrong. */
   addStatic(): void {
     const none = { clusters: [], listeners: [], secrets: [] };
-    const { clusters, listeners, secrets } = this.#setup.bootstrap.staticResources ?? none;
+    const { bootstrap, source } = this.#setup;
+    const { clusters, listeners, secrets } = bootstrap.staticResources ?? none;
     const log = this.#setup.log.logger("config");
     const problems: string[] = [];
-    const attempt = (what: () => void): void => {
+    const attempt = (path: Path, what: () => void): void => {
       try {
-        what();
+        within(path, what);
       } catch (error) {
-        problems.push((error as Error).message);
+        problems.push(resourceProblem(error as Error, source));
       }
     };
     log.info(`loading ${secrets.length} static secret(s)`);
-    for (const secret of secrets) attempt(() => this.secrets.addStatic(secret));
+    for (const [i, secret] of secrets.entries())
+      attempt(["static_resources", "secrets", i], () => this.secrets.addStatic(secret));
     log.info(`loading ${clusters.length} cluster(s)`);
-    for (const cluster of clusters) attempt(() => this.clusters.addStatic(cluster));
-    attempt(() => checkLocalCluster(this.#setup.bootstrap));
+    for (const [i, cluster] of clusters.entries())
+      attempt(["static_resources", "clusters", i], () => this.clusters.addStatic(cluster));
+    attempt(["cluster_manager", "local_cluster_name"], () => checkLocalCluster(bootstrap));
     log.info(`loading ${listeners.length} listener(s)`);
-    for (const listener of listeners) attempt(() => this.listeners.addStatic(listener));
+    for (const [i, listener] of listeners.entries())
+      attempt(["static_resources", "listeners", i], () => this.listeners.addStatic(listener));
     if (problems.length > 0) throw new Error(problems.join("\n"));
   }
 

@@ -23,14 +23,14 @@ export async function launchProxy(
   manifest?: string,
 ): Promise<ProxyServer> {
   const parts = await loadParts(manifest);
-  const { bootstrap, warnings } = loadBootstrap(options, parts.ledgers);
+  const { bootstrap, source, warnings } = loadBootstrap(options, parts.ledgers);
   for (const warning of [...options.withoutEffect, ...warnings]) log.logger("config").warn(warning);
   const concurrency = options.concurrency ?? defaultConcurrency();
   log
     .logger("main")
     .info(`initializing epoch ${options.restartEpoch} (base id=${hotRestart.baseId}, weft ${WEFT_VERSION})`);
   const proxy = new Proxy(
-    { options, bootstrap, concurrency, log, ...(manifest === undefined ? {} : { manifest }) },
+    { options, bootstrap, source, concurrency, log, ...(manifest === undefined ? {} : { manifest }) },
     parts,
   );
   const { successor } = hotRestart;
@@ -87,7 +87,7 @@ export async function launchProxy(
 export async function validateProxyConfig(options: ProxyOptions, log: ProcessLog): Promise<LoadedBootstrap> {
   const parts: Parts = await loadParts();
   const loaded = loadBootstrap(options, parts.ledgers);
-  const problems = validateResources(loaded.bootstrap, options, parts, (component) => log.logger(component));
+  const problems = validateResources(loaded, options, parts, (component) => log.logger(component));
   if (problems.length > 0) throw new BootstrapError(problems.join("\n"));
   return loaded;
 }

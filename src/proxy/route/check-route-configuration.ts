@@ -1,4 +1,5 @@
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import type { Extensions, FactoryContext } from "../api.ts";
 import { compileRouteTable } from "./route-table.ts";
 
@@ -16,11 +17,10 @@ export function checkRouteConfiguration(
 ): void {
   compileRouteTable(config, { extensions, factory });
   if (knownClusters === undefined || config.validateClusters === false) return;
-  for (const host of config.virtualHosts) {
-    for (const { action } of host.routes) {
-      if (action.case === "route") checkClusters(action.value, knownClusters);
-    }
-  }
+  for (const [i, host] of config.virtualHosts.entries())
+    for (const [j, { action }] of host.routes.entries())
+      if (action.case === "route")
+        within(["virtual_hosts", i, "routes", j, "route"], () => checkClusters(action.value, knownClusters));
 }
 
 function checkClusters(

@@ -1,5 +1,6 @@
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import type { StreamInfo } from "../api.ts";
 import type { RouteParent } from "./compile-route.ts";
 import { DomainIndex } from "./domain-index.ts";
@@ -50,7 +51,7 @@ export function compileRouteTable(config: RouteConfiguration, context: RouteComp
   );
   const perFilter = PerFilterConfigs.extend(noPerFilterConfigs, config.typedPerFilterConfig, context);
   const mirrorPolicies = compileMirrorPolicies(config.requestMirrorPolicies, context);
-  for (const host of config.virtualHosts) {
+  for (const [i, host] of config.virtualHosts.entries()) {
     const parent: RouteParent = {
       config: host,
       request: {
@@ -71,7 +72,7 @@ export function compileRouteTable(config: RouteConfiguration, context: RouteComp
       mirrorPolicies,
       context,
     };
-    const virtualHost = new VirtualHost(host, parent);
+    const virtualHost = within(["virtual_hosts", i], () => new VirtualHost(host, parent));
     for (const domain of host.domains) addDomain(hosts, domain, virtualHost, config.name);
   }
   return new RouteTable(config.name, hosts, config.ignorePortInHostMatching);

@@ -2,6 +2,7 @@ import type { HeaderMap } from "../../http/header-map.ts";
 import { knownHeaderId } from "../../http/header-name.ts";
 import { create } from "../../proto/registry.ts";
 import type { Messages } from "../../proto/messages.d.ts";
+import { within } from "../../proto/within.ts";
 import { compileRoute, type RouteParent } from "./compile-route.ts";
 import { noPerFilterConfigs } from "./per-filter-configs.ts";
 import { RedirectAction } from "./redirect-action.ts";
@@ -26,7 +27,9 @@ export class VirtualHost {
 
   constructor(config: VirtualHostConfig, parent: RouteParent) {
     this.name = config.name;
-    this.#routes = new RouteIndex(config.routes.map((route) => compileRoute(route, parent)));
+    this.#routes = new RouteIndex(
+      config.routes.map((route, i) => within(["routes", i], () => compileRoute(route, parent))),
+    );
     this.#requireTls = config.requireTls;
     this.#tlsRedirect = config.requireTls === 0 ? undefined : tlsRedirect(config);
   }

@@ -1,5 +1,6 @@
 import type { Messages } from "../../../proto/messages.d.ts";
 import { only, type Ledger } from "../../../proto/ledger.ts";
+import { within } from "../../../proto/within.ts";
 import { canonicalText, textOfKeys, type MetadataEntry } from "../../metadata-match.ts";
 
 type LbSubsetConfig = Messages["envoy.config.cluster.v3.Cluster.LbSubsetConfig"];
@@ -50,11 +51,11 @@ export function subsetConfig(config: LbSubsetConfig | undefined): SubsetConfig |
   if (config === undefined) return undefined;
   const selectors = new Map<string, readonly string[]>();
   const ownFallbacks = new Map<string, SubsetFallback | ReadonlySet<string>>();
-  for (const selector of config.subsetSelectors) {
+  for (const [i, selector] of config.subsetSelectors.entries()) {
     const keys = [...new Set(selector.keys)].toSorted();
     const text = textOfKeys(keys);
     selectors.set(text, keys);
-    const own = ownFallback(selector);
+    const own = within(["lb_subset_config", "subset_selectors", i], () => ownFallback(selector));
     if (own !== undefined) ownFallbacks.set(text, own);
   }
   if (selectors.size === 0) return undefined;
