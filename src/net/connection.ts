@@ -31,9 +31,6 @@ export interface ConnectionHandler {
  */
 const FREED_READ = 8192;
 
-/** From this length on a Buffer has memory of its own (Node's documentation of Buffer.allocUnsafe). */
-const NEVER_POOLED = Buffer.poolSize >>> 1;
-
 /** After a read of so many bytes, more are expected. */
 const LONG_READ = 16_384;
 
@@ -55,6 +52,8 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
   /** The socket below TLS, where it is known. */
   readonly #raw: Socket;
   readonly #context: NetContext;
+  /** Whether a read that fills its memory has it alone: what is freed must not be missing in the next read. */
+  readonly #ownReads: boolean;
   #text = "";
   #chunks: (string | Buffer)[] | null = null;
   #queued = 0;
@@ -142,6 +141,7 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
   private constructor(socket: Socket, context: NetContext, handler: ConnectionHandler, raw = socket) {
     this.socket = socket;
     this.#raw = raw;
+    this.#ownReads = !("encrypted" in socket);
     this.handler = handler;
     this.#context = context;
     socket.on("end", () => this.#inTurn(() => this.handler.onEnd()));
@@ -329,7 +329,12 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
       if (held === 0) return;
       if (held === 1) context.holder!.keep(bytes);
       this.#borrowed = context.streamBuffers.take();
-    } else if (held === 0 && length >= FREED_READ && ownsMemory(bytes)) {
+    } else if (
+      held === 0 &&
+      length >= FREED_READ &&
+      this.#ownReads &&
+      bytes.length === bytes.buffer.byteLength
+    ) {
       // Detaches the memory and frees it at once (ECMA-262, ArrayBuffer.prototype.transfer).
       (bytes.buffer as ArrayBuffer).transfer(0);
     }
@@ -371,11 +376,6 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
     work();
     turn.end();
   }
-}
-
-/** Whether freeing the memory of `bytes` takes no other Buffer's. */
-function ownsMemory(bytes: Buffer): boolean {
-  return bytes.length === bytes.buffer.byteLength || (bytes.byteOffset === 0 && bytes.length >= NEVER_POOLED);
 }
 
 function errorText(error: NodeJS.ErrnoException): string {
