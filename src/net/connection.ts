@@ -234,7 +234,10 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
     }
     if (several) socket.uncork();
     if (socket.writableLength !== 0) this.#context.hold(this);
-    else this.#blocked = false;
+    else {
+      this.#blocked = false;
+      this.#release();
+    }
   }
 
   pauseReading(): void {
@@ -357,6 +360,7 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
 
   #drained(): void {
     this.#blocked = false;
+    this.#release();
     this.#inTurn(() => this.handler.onDrain());
   }
 
