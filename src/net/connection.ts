@@ -218,7 +218,9 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
     this.#queued = 0;
     this.#text = "";
     if (chunks === null) {
-      if (!socket.write(text, "latin1")) this.#blocked = true;
+      // Whatever is written behind a kept buffer tells when it is through.
+      const told = this.#kept === null ? undefined : this.#onWritten!;
+      if (!socket.write(text, "latin1", told)) this.#blocked = true;
       return;
     }
     this.#chunks = null;
@@ -229,15 +231,14 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
     if (several) socket.cork();
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i]!;
-      if (!(typeof chunk === "string" ? socket.write(chunk, "latin1") : socket.write(chunk, written)))
+      if (
+        !(typeof chunk === "string" ? socket.write(chunk, "latin1", written) : socket.write(chunk, written))
+      )
         this.#blocked = true;
     }
     if (several) socket.uncork();
     if (socket.writableLength !== 0) this.#context.hold(this);
-    else {
-      this.#blocked = false;
-      this.#release();
-    }
+    else this.#blocked = false;
   }
 
   pauseReading(): void {
@@ -360,7 +361,6 @@ export class Connection implements ByteSink, Flushable, BufferHolder {
 
   #drained(): void {
     this.#blocked = false;
-    this.#release();
     this.#inTurn(() => this.handler.onDrain());
   }
 

@@ -346,7 +346,7 @@ export class H2Connection implements FrameHandler, StreamOwner, InboundOwner, Ou
 
   onMetadata(id: number, bytes: Buffer, start: number, end: number, last: boolean): void {
     const { allowMetadata, maxMetadataSize } = this.#options;
-    this.onUnknownFrame();
+    this.#charge(this.budgets.onControlFrame());
     const stream = this.#streams.get(id);
     if (!allowMetadata || this.stopped || stream === undefined || stream.remoteClosed) return;
     const reader = (stream.metadataReader ??= new MetadataReader(maxMetadataSize));

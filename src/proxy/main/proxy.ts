@@ -2,10 +2,8 @@ import { randomBytes } from "node:crypto";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import { encode } from "../../proto/registry.ts";
 import { reportUnsupported } from "../../proto/unsupported.ts";
-import type { Path } from "../../proto/path.ts";
 import type { SourceMap } from "../../proto/source-map.ts";
-import { within } from "../../proto/within.ts";
-import { resourceProblem } from "./resource-problem.ts";
+import { visitStaticResources } from "./static-resources.ts";
 import { MergedStats } from "../../stats/merged-stats.ts";
 import { StatStore } from "../../stats/stat-store.ts";
 import type { FactoryContext } from "../api.ts";
@@ -24,7 +22,6 @@ import { BreakerGauges } from "../upstream/breaker-gauges.ts";
 import type { Successor } from "../hot-restart/successor.ts";
 import type { ParkedSocket } from "../hot-restart/parked-socket.ts";
 import { HostResolver } from "../upstream/hosts/host-resolver.ts";
-import { checkLocalCluster } from "./check-local-cluster.ts";
 import { ClusterManager } from "./cluster-manager.ts";
 import { commandLine } from "./command-line.ts";
 import { ConfigSources, serversOf } from "./config-sources.ts";
@@ -208,28 +205,14 @@ export class Proxy {
 
   /** Takes over the static resources. Throws an Error with all that is wrong. */
   addStatic(): void {
-    const none = { clusters: [], listeners: [], secrets: [] };
-    const { bootstrap, source } = this.#setup;
-    const { clusters, listeners, secrets } = bootstrap.staticResources ?? none;
     const log = this.#setup.log.logger("config");
-    const problems: string[] = [];
-    const attempt = (path: Path, what: () => void): void => {
-      try {
-        within(path, what);
-      } catch (error) {
-        problems.push(resourceProblem(error as Error, source));
-      }
-    };
-    log.info(`loading ${secrets.length} static secret(s)`);
-    for (const [i, secret] of secrets.entries())
-      attempt(["static_resources", "secrets", i], () => this.secrets.addStatic(secret));
-    log.info(`loading ${clusters.length} cluster(s)`);
-    for (const [i, cluster] of clusters.entries())
-      attempt(["static_resources", "clusters", i], () => this.clusters.addStatic(cluster));
-    attempt(["cluster_manager", "local_cluster_name"], () => checkLocalCluster(bootstrap));
-    log.info(`loading ${listeners.length} listener(s)`);
-    for (const [i, listener] of listeners.entries())
-      attempt(["static_resources", "listeners", i], () => this.listeners.addStatic(listener));
+    const names = { secrets: "static secret(s)", clusters: "cluster(s)", listeners: "listener(s)" };
+    const problems = visitStaticResources(this.#setup, {
+      begin: (kind, count) => log.info(`loading ${count} ${names[kind]}`),
+      secret: (secret) => this.secrets.addStatic(secret),
+      cluster: (cluster) => this.clusters.addStatic(cluster),
+      listener: (listener) => this.listeners.addStatic(listener),
+    });
     if (problems.length > 0) throw new Error(problems.join("\n"));
   }
 

@@ -1,23 +1,21 @@
 import { systemClock } from "../../base/clock.ts";
-import type { Path } from "../../proto/path.ts";
-import { within } from "../../proto/within.ts";
 import type { Logger } from "../api.ts";
 import type { LoadedBootstrap } from "../bootstrap.ts";
 import type { ProxyOptions } from "../options.ts";
-import { checkLocalCluster } from "./check-local-cluster.ts";
 import { localIp } from "./local-ip.ts";
 import { checkInlineRoutes, listenAddresses } from "./listener-parts.ts";
-import { resourceProblem } from "./resource-problem.ts";
 import { checkContext, type Parts } from "./parts.ts";
 import { RuntimeLayers } from "./runtime-layers.ts";
+import { visitStaticResources } from "./static-resources.ts";
 
 /** Tries out all static resources without binding, resolving or connecting to anything. Returns what is wrong. */
 export function validateResources(
-  { bootstrap, source }: LoadedBootstrap,
+  loaded: LoadedBootstrap,
   options: ProxyOptions,
   parts: Parts,
   logger: (component: string) => Logger,
 ): string[] {
+  const { bootstrap } = loaded;
   const node = bootstrap.node!;
   const checks = parts.checks(
     checkContext({
@@ -27,28 +25,15 @@ export function validateResources(
       logger,
     }),
   );
-  const none = { clusters: [], listeners: [], secrets: [] };
-  const { clusters, listeners, secrets } = bootstrap.staticResources ?? none;
-  const names = new Set(clusters.map(({ name }) => name));
-  const problems: string[] = [];
-  const attempt = (path: Path, what: () => unknown): void => {
-    try {
-      within(path, what);
-    } catch (error) {
-      problems.push(resourceProblem(error as Error, source));
-    }
-  };
-  attempt(["layered_runtime"], () => new RuntimeLayers(bootstrap.layeredRuntime, node.cluster));
-  for (const [i, secret] of secrets.entries())
-    attempt(["static_resources", "secrets", i], () => checks.secret(secret));
-  for (const [i, cluster] of clusters.entries())
-    attempt(["static_resources", "clusters", i], () => checks.cluster(cluster));
-  attempt(["cluster_manager", "local_cluster_name"], () => checkLocalCluster(bootstrap));
-  for (const [i, listener] of listeners.entries())
-    attempt(["static_resources", "listeners", i], () => {
+  const names = new Set(bootstrap.staticResources?.clusters.map(({ name }) => name));
+  return visitStaticResources(loaded, {
+    runtime: () => void new RuntimeLayers(bootstrap.layeredRuntime, node.cluster),
+    secret: (secret) => checks.secret(secret),
+    cluster: (cluster) => checks.cluster(cluster),
+    listener: (listener) => {
       checks.listener(listener);
       listenAddresses(listener);
       checkInlineRoutes(listener, (config) => checks.routes(config, names));
-    });
-  return problems;
+    },
+  });
 }

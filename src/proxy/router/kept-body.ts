@@ -6,7 +6,8 @@ const NO_METADATA: readonly Metadata[] = [];
 /** Request body that waits for an upstream stream, or is kept for a retry. */
 export class KeptBody {
   #chunks: Buffer[] = [];
-  #metadata = NO_METADATA;
+  /** Null when there is none. */
+  #metadata: Metadata[] | null = null;
   #bytes = 0;
   /** Trailers of the request; owned by whoever gave them. */
   trailers: HeaderMap | undefined;
@@ -28,12 +29,12 @@ export class KeptBody {
 
   /** Keeps metadata for the next try; Envoy does not keep it for retries either. */
   addMetadata(metadata: Metadata): void {
-    this.#metadata = [...this.#metadata, metadata];
+    (this.#metadata ??= []).push(metadata);
   }
 
   takeMetadata(): readonly Metadata[] {
-    const all = this.#metadata;
-    this.#metadata = NO_METADATA;
+    const all = this.#metadata ?? NO_METADATA;
+    this.#metadata = null;
     return all;
   }
 
@@ -46,6 +47,6 @@ export class KeptBody {
   clear(): void {
     this.clearBody();
     this.trailers = undefined;
-    this.#metadata = NO_METADATA;
+    this.#metadata = null;
   }
 }

@@ -287,12 +287,10 @@ export class WorkerCluster implements Cluster {
       ...zones,
       locality: home.locality,
       home: local.homeCluster,
-      balancer: this.#balancerOf,
       runtime: factory.runtime,
       panicThreshold: this.#settings.panicThreshold,
       failTrafficOnPanic,
       stats: this.stats,
-      random: factory.random,
     };
   }
 

@@ -1,8 +1,12 @@
 import type { Metadata } from "../../metadata.ts";
 import { huffmanEncode } from "../hpack/huffman-encode.ts";
 import { STATIC_COUNT, STATIC_NAMES, STATIC_VALUES } from "../hpack/static-table.ts";
+import { writeInteger } from "../hpack/write-integer.ts";
 import { END_METADATA, FRAME_HEADER, MAX_FRAME_SIZE, METADATA } from "./frame-type.ts";
 import type { FrameWriter } from "./frame-writer.ts";
+
+/** Bytes of any length that fits in memory. */
+const LONGEST_INTEGER = 6;
 
 /** Writes a block of metadata, in several frames if need be. */
 export function writeMetadata(writer: FrameWriter, streamId: number, metadata: Metadata): void {
@@ -47,11 +51,7 @@ function encodeString(text: string): Buffer {
     : Buffer.concat([encodeInteger(plain.length, 127, 0), plain]);
 }
 
-/** An integer whose prefix has the bits of `mask` (RFC 7541 section 5.1). */
 function encodeInteger(value: number, mask: number, flags: number): Buffer {
-  if (value < mask) return Buffer.of(flags | value);
-  const bytes = [flags | mask];
-  let rest = value - mask;
-  for (; rest >= 128; rest >>>= 7) bytes.push((rest & 127) | 128);
-  return Buffer.from([...bytes, rest]);
+  const bytes = Buffer.allocUnsafe(LONGEST_INTEGER);
+  return bytes.subarray(0, writeInteger(bytes, 0, value, mask, flags));
 }

@@ -12,6 +12,7 @@ import {
   fieldCode,
 } from "./field-code.ts";
 import { STATIC_COUNT, STATIC_INDEX_OF_CODE, STATIC_INDEX_OF_NAME } from "./static-table.ts";
+import { writeInteger } from "./write-integer.ts";
 
 /** `latin1Write` skips the encoding lookup of `write`. */
 interface Latin1Buffer extends Buffer {
@@ -264,22 +265,6 @@ function staticStatus(status: number): number {
     default:
       return 0;
   }
-}
-
-/** Writes an integer (section 5.1) whose prefix has the bits of `mask`; returns the offset behind it. */
-function writeInteger(buffer: Buffer, at: number, value: number, mask: number, first: number): number {
-  if (value < mask) {
-    buffer[at] = first | value;
-    return at + 1;
-  }
-  buffer[at++] = first | mask;
-  let rest = value - mask;
-  while (rest >= 128) {
-    buffer[at++] = (rest & 127) | 128;
-    rest >>>= 7;
-  }
-  buffer[at++] = rest;
-  return at;
 }
 
 function writeString(buffer: Buffer, at: number, text: string): number {

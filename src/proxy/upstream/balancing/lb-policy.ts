@@ -69,24 +69,23 @@ function byField(cluster: ClusterMessage, policies: readonly LbPolicyDef[]): LbC
     consistentHashingLbConfig?: unknown;
     slowStartConfig?: unknown;
   };
-  if (cluster.lbConfig.case === "leastRequestLbConfig" && cluster.lbPolicy === LEAST_REQUEST) {
-    const old = cluster.lbConfig.value;
-    if (old.choiceCount !== undefined) config.choiceCount = old.choiceCount;
-    if (old.activeRequestBias !== undefined) config.activeRequestBias = old.activeRequestBias;
+  const { lbConfig } = cluster;
+  if (lbConfig.case === "leastRequestLbConfig" && cluster.lbPolicy === LEAST_REQUEST) {
+    const { choiceCount, activeRequestBias, slowStartConfig } = lbConfig.value;
+    if (choiceCount !== undefined) config.choiceCount = choiceCount;
+    if (activeRequestBias !== undefined) config.activeRequestBias = activeRequestBias;
+    if (slowStartConfig !== undefined) config.slowStartConfig = slowStartConfig;
+  } else if (lbConfig.case === "roundRobinLbConfig" && (cluster.lbPolicy as number) === ROUND_ROBIN) {
+    const { slowStartConfig } = lbConfig.value;
+    if (slowStartConfig !== undefined) config.slowStartConfig = slowStartConfig;
   }
-  const { case: kind, value: old } = cluster.lbConfig;
-  if (
-    (kind === "leastRequestLbConfig" && cluster.lbPolicy === LEAST_REQUEST) ||
-    (kind === "roundRobinLbConfig" && (cluster.lbPolicy as number) === ROUND_ROBIN)
-  )
-    if (old.slowStartConfig !== undefined) config.slowStartConfig = old.slowStartConfig;
   const locality = cluster.commonLbConfig?.localityConfigSpecifier;
   if (cluster.lbPolicy === RING_HASH || cluster.lbPolicy === MAGLEV) {
     if (locality?.case === "localityWeightedLbConfig")
       throw new Error(
         `cluster '${cluster.name}': common_lb_config.locality_weighted_lb_config is not supported for RING_HASH and MAGLEV`,
       );
-    const { case: kind, value } = cluster.lbConfig;
+    const { case: kind, value } = lbConfig;
     if (kind === "ringHashLbConfig" && cluster.lbPolicy === RING_HASH) {
       if (value.minimumRingSize !== undefined) config.minimumRingSize = value.minimumRingSize;
       if (value.maximumRingSize !== undefined) config.maximumRingSize = value.maximumRingSize;

@@ -22,6 +22,8 @@ export class SubsetBalancer implements LoadBalancer {
   readonly #fellBack: Counter;
   readonly #fellBackInPanic: Counter;
   readonly #subsets = new Map<string, Subset>();
+  /** What is left of a route's wish by a selector's fallback. */
+  readonly #narrowed = new WeakMap<MetadataMatch, MetadataMatch>();
   readonly #all = new Subset();
   readonly #default = new Subset();
 
@@ -65,7 +67,7 @@ export class SubsetBalancer implements LoadBalancer {
       }
       const own = this.#config.ownFallbacks.get(match.keys);
       if (typeof own === "string") return this.#fallBack(own, context);
-      if (own !== undefined) return this.#pick(context, match.narrow(own));
+      if (own !== undefined) return this.#pick(context, this.#narrow(match, own));
     }
     const host = this.#fallBack(this.#config.fallback, context);
     if (host !== undefined) {
@@ -76,6 +78,12 @@ export class SubsetBalancer implements LoadBalancer {
     const anybody = this.#from(this.#all, context);
     if (anybody !== undefined) this.#fellBackInPanic.inc();
     return anybody;
+  }
+
+  #narrow(match: MetadataMatch, keys: ReadonlySet<string>): MetadataMatch {
+    let narrowed = this.#narrowed.get(match);
+    if (narrowed === undefined) this.#narrowed.set(match, (narrowed = match.narrow(keys)));
+    return narrowed;
   }
 
   #fallBack(fallback: SubsetFallback, context: PickContext): Host | undefined {

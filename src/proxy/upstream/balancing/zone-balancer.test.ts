@@ -80,6 +80,18 @@ describe("ZoneBalancer", () => {
     zones.gets({ b: 100 });
   });
 
+  it("picks nobody while nobody is fit, however small the cluster may be", () => {
+    const zones = new Zones("ab", "");
+    zones.test.cluster("up", {
+      commonLbConfig: {
+        healthyPanicThreshold: { value: 0 },
+        localityConfigSpecifier: { case: "zoneAwareLbConfig", value: { minClusterSize: 0n } },
+      },
+    });
+    zones.spread("up", "ab", { health: "unhealthy" });
+    assert.equal(zones.test.clusters.get("up")!.pick(CONTEXT), undefined);
+  });
+
   it("hears of proxies that come and go", () => {
     const zones = new Zones("ab", "abbb");
     zones.gets({ a: 50, b: 50 });

@@ -1,6 +1,6 @@
 import type { Counter, StatScope } from "../../../stats/stat-store.ts";
 import type { Host, LoadBalancer, PickContext, Runtime } from "../../api.ts";
-import type { BalancerFactory } from "../hosts/host-set.ts";
+import type { BalancerFactory, HostSetOptions } from "../hosts/host-set.ts";
 import type { UpstreamHost } from "../hosts/host.ts";
 import type { HomeCluster } from "./home-cluster.ts";
 import { groupByLocality } from "./localities.ts";
@@ -17,13 +17,11 @@ export interface ZoneOptions extends ZoneSettings {
   /** Key of this proxy's locality. */
   readonly locality: string;
   readonly home: HomeCluster;
-  readonly balancer: BalancerFactory;
   readonly runtime: Runtime;
   /** Percent; see `priorityLoads`. */
   readonly panicThreshold: number;
   readonly failTrafficOnPanic: boolean;
   readonly stats: StatScope;
-  random(): number;
 }
 
 const WHOLE = 10_000;
@@ -35,6 +33,7 @@ const WHOLE = 10_000;
  */
 export class ZoneBalancer implements LoadBalancer {
   readonly #options: ZoneOptions;
+  readonly #random: () => number;
   readonly #everybody: LoadBalancer;
   /** That of this zone first, if it has hosts. */
   readonly #zones: readonly LoadBalancer[];
@@ -54,18 +53,24 @@ export class ZoneBalancer implements LoadBalancer {
     hosts: readonly UpstreamHost[],
     all: readonly UpstreamHost[],
     options: ZoneOptions,
+    { balancer, random }: Pick<HostSetOptions, "balancer" | "random">,
   ): LoadBalancer {
     const { home, locality, stats, runtime } = options;
     // Localities of the cluster count even while nobody there is fit.
-    if (groupByLocality(all).size < 2 || home.localities < 2) return options.balancer(hosts);
+    if (hosts.length === 0 || groupByLocality(all).size < 2 || home.localities < 2) return balancer(hosts);
     if (!home.has(locality)) stats.counter("lb_local_cluster_not_ok").inc();
     else if (hosts.length < runtime.number("upstream.zone_routing.min_cluster_size", options.minClusterSize))
       stats.counter("lb_zone_cluster_too_small").inc();
-    else return new ZoneBalancer(hosts, options);
-    return options.balancer(hosts);
+    else return new ZoneBalancer(hosts, options, balancer, random);
+    return balancer(hosts);
   }
 
-  private constructor(hosts: readonly UpstreamHost[], options: ZoneOptions) {
+  private constructor(
+    hosts: readonly UpstreamHost[],
+    options: ZoneOptions,
+    balancer: BalancerFactory,
+    random: () => number,
+  ) {
     const { home, locality, stats } = options;
     const zones = groupByLocality(hosts);
     const own = zones.get(locality);
@@ -87,10 +92,11 @@ export class ZoneBalancer implements LoadBalancer {
       ...(own === undefined ? [] : [0]),
       ...[...zones].map(([key, some]) => (spare += Math.max(0, shareOfHosts(some) - shareOfProxies(key)))),
     ];
-    this.#zones = [...(own === undefined ? [] : [own]), ...zones.values()].map(options.balancer);
-    this.#everybody = options.balancer(hosts);
+    this.#zones = [...(own === undefined ? [] : [own]), ...zones.values()].map(balancer);
+    this.#everybody = balancer(hosts);
     this.#homeInPanic = home.availability < Math.min(100, options.panicThreshold);
     this.#options = options;
+    this.#random = random;
     this.#allStay = stats.counter("lb_zone_routing_all_directly");
     this.#stay = stats.counter("lb_zone_routing_sampled");
     this.#leave = stats.counter("lb_zone_routing_cross_zone");
@@ -114,7 +120,7 @@ export class ZoneBalancer implements LoadBalancer {
       this.#allStay.inc();
       return 0;
     }
-    const { random } = this.#options;
+    const random = this.#random;
     if (Math.floor(random() * WHOLE) < this.#staying) {
       this.#stay.inc();
       return 0;

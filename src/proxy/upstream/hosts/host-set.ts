@@ -57,6 +57,6 @@ export class HostSet {
     if (weighted !== undefined) return weighted;
     return zones === undefined
       ? options.balancer(eligible)
-      : ZoneBalancer.create(eligible, this.hosts, zones);
+      : ZoneBalancer.create(eligible, this.hosts, zones, options);
   }
 }
