@@ -18,18 +18,38 @@ interface Handle {
 /** How long probes may take to be accepted in this thread, in milliseconds. */
 const ACCEPT_TIME = 50;
 
-/** Local ports of probes. */
+/** Local ports of the probes that are open. */
 const sources = new Set<number>();
 
+/** How many are probing in this thread. */
+let probing = 0;
+
 /** Whether an accepted connection is a probe of this thread, to be destroyed unseen. */
-export function isProbe({ remotePort }: Socket): boolean {
+export function isProbe(socket: Socket): boolean {
+  if (probing === 0) return false;
+  const { remotePort } = socket;
   // Without a port it is gone already.
-  return sources.size > 0 && (remotePort === undefined || sources.has(remotePort));
+  return remotePort === undefined || sources.has(remotePort);
 }
 
-/** To be called when no probe can be on its way any more. */
-export function forgetProbes(): void {
-  sources.clear();
+/** To be called before the first probe; the result when none can be on its way any more. */
+export function beginProbing(): () => void {
+  probing++;
+  return () => void probing--;
+}
+
+/** Local ports of the probes of this thread. */
+export function probeSources(): ReadonlySet<number> {
+  return sources;
+}
+
+/** Resets what connected, which leaves the ports free for the next time, or for a client. */
+export function endProbes(probes: Iterable<Probe>): void {
+  for (const { socket, connected } of probes) {
+    // A reset waits for the event that says that it connected.
+    if (connected) socket.resetAndDestroy();
+    else socket.destroy();
+  }
 }
 
 /** Connects within this call if the queue that the system chooses has room. Undefined if the system refuses. */
@@ -41,6 +61,7 @@ export function probe(ip: string, port: number, source = 0): Probe | undefined {
     sources.add(local);
     const socket = new Socket({ handle: bound });
     socket.on("error", () => {});
+    socket.on("close", () => sources.delete(local));
     socket.connect(port, ip);
     return { socket, source: local, connected: handleOf(socket)?.getpeername?.({}) === 0 };
   } catch {
@@ -61,7 +82,7 @@ export async function findSources(
   count: number,
 ): Promise<ReadonlyMap<Server, readonly number[]>> {
   const found = new Map<Server, number[]>(servers.map((server) => [server, []]));
-  const sent = new Map<number, Socket>();
+  const sent = new Map<number, Probe>();
   const listeners = servers.map((server) => {
     const listener = ({ remotePort }: Socket): void => {
       if (remotePort !== undefined && sent.has(remotePort)) found.get(server)!.push(remotePort);
@@ -71,12 +92,11 @@ export async function findSources(
   });
   for (let i = 0; i < count; i++) {
     const each = probe(ip, port);
-    if (each !== undefined) sent.set(each.source, each.socket);
+    if (each !== undefined) sent.set(each.source, each);
   }
   await new Promise<void>((resolve) => setTimeout(resolve, ACCEPT_TIME));
   for (const [i, server] of servers.entries()) server.off("connection", listeners[i]!);
-  // A reset leaves the port free for the next time.
-  for (const socket of sent.values()) socket.resetAndDestroy();
+  endProbes(sent.values());
   return found;
 }
 

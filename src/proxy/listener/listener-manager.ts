@@ -27,7 +27,7 @@ const MODIFY_ONLY = 1;
 /** Default of how long connections of a replaced version may go on, milliseconds. */
 const UPDATE_DRAIN = 600_000;
 /** How long connections may stay idle when the process drains: the first request may be on its way. Milliseconds. */
-const IDLE_GRACE = 200;
+const IDLE_GRACE = 500;
 
 export interface ListenerManagerOptions {
   readonly factory: FactoryContext;
