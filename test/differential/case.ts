@@ -18,6 +18,9 @@ const step = z.strictObject({
       server_name: z.string().optional(),
       alpn: z.array(z.string()).default([]),
       version: z.enum(["TLSv1.2", "TLSv1.3"]).optional(),
+      /** Cipher suites and groups that the client offers, in its order, joined by ":". */
+      ciphers: z.string().optional(),
+      groups: z.string().optional(),
       /** Name of a certificate of certificates.ts to show. */
       certificate: z.string().optional(),
       plaintext: z.boolean().default(false),

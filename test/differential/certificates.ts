@@ -68,6 +68,8 @@ export function openTls(port: number, options: NonNullable<Step["tls"]>): TLSSoc
     ...(options.server_name !== undefined && { servername: options.server_name }),
     ...(options.alpn.length > 0 && { ALPNProtocols: options.alpn }),
     ...(options.version !== undefined && { minVersion: options.version, maxVersion: options.version }),
+    ...(options.ciphers !== undefined && { ciphers: options.ciphers }),
+    ...(options.groups !== undefined && { ecdhCurve: options.groups }),
     ...(identity !== undefined && { cert: identity.cert, key: identity.key }),
   };
   return connect(settings);

@@ -1,5 +1,11 @@
 import type { Socket } from "node:net";
-import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from "node:tls";
+import {
+  createSecureContext,
+  type SecureContext,
+  type SecureVersion,
+  type TLSSocket,
+  type TlsOptions,
+} from "node:tls";
 import { constants } from "node:crypto";
 import { CertificateFacts } from "../../net/tls/certificate-facts.ts";
 import { checkPeer, type PeerPolicy } from "../../net/tls/check-peer.ts";
@@ -161,10 +167,11 @@ class DownstreamTls implements ServerTransport {
       resumption.case === "sessionTicketKeys" ? configuredTicketSecret(resumption.value) : undefined;
     const stateless = !(resumption.case === "disableStatelessSessionResumption" && resumption.value);
     const alpn = offered(config.commonTlsContext?.alpnProtocols ?? [], this.#context);
+    const parameters = tlsParameters(config.commonTlsContext?.tlsParams, "TLSv1.3");
     return {
-      ...tlsParameters(config.commonTlsContext?.tlsParams, "TLSv1.3"),
+      ...parameters,
       ...trustOptions(material.validation),
-      honorCipherOrder: !config.preferClientCiphers,
+      honorCipherOrder: ordersCiphers(config, parameters.maxVersion),
       requestCert: this.asksForCertificate,
       // OpenSSL then tells a client without a certificate by an alert. Chains are judged after the handshake.
       rejectUnauthorized: this.requiresCertificate && policy.verifyChain,
@@ -235,6 +242,15 @@ class Handshake implements HandshakeEnd {
 }
 
 /** Configured protocols that there are codecs for. The others are reported where configuration is tried out. */
+/**
+ * Whether our order of cipher suites decides. In TLS 1.3 it is the client's in Envoy, in 1.2 the server's; OpenSSL has
+ * one rule for both, so that of 1.3 applies unless an order was configured or there is no 1.3.
+ */
+function ordersCiphers(config: Config, maxVersion: SecureVersion | undefined): boolean {
+  if (config.preferClientCiphers) return false;
+  return maxVersion !== "TLSv1.3" || (config.commonTlsContext?.tlsParams?.cipherSuites.length ?? 0) > 0;
+}
+
 function offered(configured: readonly string[], context: ServerTransportContext): string[] {
   const { protocols } = context;
   if (protocols === undefined) return [...configured];

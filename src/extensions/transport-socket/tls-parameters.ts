@@ -22,7 +22,9 @@ const DEFAULT_SUITES = [
   "ECDHE-ECDSA-AES256-GCM-SHA384",
   "ECDHE-RSA-AES256-GCM-SHA384",
 ];
-const DEFAULT_CURVES = ["X25519", "P-256"];
+/** The hybrid post-quantum group came with OpenSSL 3.5, as choosing key shares did. */
+const HAS_HYBRID_GROUPS = versionAtLeast(process.versions.openssl, 3, 5);
+const DEFAULT_CURVES = [...(HAS_HYBRID_GROUPS ? ["X25519MLKEM768"] : []), "X25519", "P-256"];
 
 /** Versions, suites, curves and signature algorithms as Node takes them. Throws an Error with Envoy's text. */
 export function tlsParameters(
@@ -41,9 +43,28 @@ export function tlsParameters(
     minVersion,
     maxVersion,
     ciphers: `${TLS13_SUITES}:${suites.join(":")}${level}`,
-    ecdhCurve: curves.join(":"),
+    ecdhCurve: groupList(curves),
     ...(config?.signatureAlgorithms.length && { sigalgs: config.signatureAlgorithms.join(":") }),
   };
+}
+
+/**
+ * A client sends a key share for the first group and, if that is a hybrid, for the first of the others, so that servers
+ * without post-quantum groups need no second round trip; as BoringSSL.
+ */
+function groupList(curves: readonly string[]): string {
+  if (!HAS_HYBRID_GROUPS) return curves.join(":");
+  const classical = isHybrid(curves[0]!) ? curves.find((curve) => !isHybrid(curve)) : undefined;
+  return curves.map((curve, i) => (i === 0 || curve === classical ? `*${curve}` : curve)).join(":");
+}
+
+function isHybrid(curve: string): boolean {
+  return curve.includes("MLKEM");
+}
+
+function versionAtLeast(version: string, major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
 }
 
 /** "[A|B]" is a group of equals in BoringSSL; OpenSSL has an order only. */
