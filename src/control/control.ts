@@ -31,6 +31,7 @@ import { sources as shippedSources } from "./sources/index.ts";
 import { XdsCredentials, type XdsCredentialFiles } from "./xds/xds-credentials.ts";
 import { clusterName } from "./views/scope.ts";
 import { Traffic, type TrafficSettings } from "./traffic/traffic.ts";
+import { UnknownServices } from "./unknown-services.ts";
 import { WeftLimits } from "./views/weft-limits.ts";
 import type { Ledger } from "../proto/ledger.ts";
 
@@ -132,7 +133,7 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
         );
   const snapshots = new SnapshotBuilder(configuration.policy, options.lingerMs ?? LINGER_MS, weft);
   const stopping = new AbortController();
-  const unknown = new Set<string>();
+  const unknown = new UnknownServices(systemClock, log);
   let restored = false;
   let pushTimer: NodeJS.Timeout | undefined;
 
@@ -186,7 +187,7 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
           (error) => log.warn(`cannot save last known good: ${error.message}`),
         );
   function changed(): void {
-    if (catalog.unread.length === 0) warnOfUnknown(configuration.policy, catalog.catalog, unknown, log);
+    if (catalog.unread.length === 0) unknown.look(configuration.policy, catalog.catalog);
     pushTimer ??= setTimeout(() => {
       pushTimer = undefined;
       ads.pushAll();
@@ -276,6 +277,7 @@ async function startOver(store: RevisionStore, options: ControlOptions): Promise
       stopping.abort();
       clearInterval(holdTimer);
       clearTimeout(pushTimer);
+      unknown.close();
       await Promise.all(running);
       deployments.close();
       traffic.close();
@@ -330,15 +332,4 @@ function clustersOf(catalog: Catalog): string[] {
     const versions = new Set(endpoints.map(({ version }) => version).filter((version) => version !== ""));
     return [service, ...[...versions].sort().map((version) => clusterName(service, version))];
   });
-}
-
-/** Routes to services that no source knows are answered 503: more often a typing error than meant. */
-function warnOfUnknown(policy: MeshPolicy, catalog: Catalog, warned: Set<string>, log: SourceLog): void {
-  for (const { service, path, prefix } of policy.edge.routes) {
-    if (catalog.has(service)) warned.delete(service);
-    else if (!warned.has(service)) {
-      warned.add(service);
-      log.warn(`route ${path ?? prefix} goes to service "${service}", which no source knows`);
-    }
-  }
 }

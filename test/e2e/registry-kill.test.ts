@@ -11,7 +11,7 @@ import { tempDir } from "../../src/testing/temp-dir.ts";
 // writers, each on an instance of its own, write as fast as they can. A writer knows what was acknowledged last and what it
 // was about to do when the registry died: after the restart one of the two must be there, and nothing else.
 
-const kills = Number(process.env["WEFT_KILLS"] ?? 200);
+const kills = Number(process.env["WEFT_KILLS"] ?? 60);
 const lanes = 2;
 const writersPerLane = 8;
 

@@ -112,7 +112,7 @@ export class Mesh {
       await Promise.all(Array.from({ length: config.instances }, () => this.addInstance(service)));
     });
     await Promise.all(started);
-    edge.start();
+    this.#startProxy(edge);
     const plans = this.#instances.map(({ plan }) => plan);
     await Promise.race([waitUntilReady(this, this.#options.config, plans), this.#broken.promise]);
   }
@@ -180,7 +180,7 @@ export class Mesh {
     );
     this.#instances.push({ plan, app, sidecar, registrar });
     app.start();
-    sidecar.start();
+    this.#startProxy(sidecar);
     // Others learn of it once both answer.
     void Promise.all([waitForTcp(plan.app), waitForTcp(plan.inbound)]).then(() => {
       if (!this.#stopped && app.state === "running") registrar.start();
@@ -221,6 +221,13 @@ export class Mesh {
     await Promise.all(this.#instances.map(({ sidecar }) => sidecar.stop()));
     await Promise.all([...this.#instances.map(({ app }) => app.stop()), control.stop(), auth?.stop()]);
     await registry.stop();
+  }
+
+  /** Proxies need the control plane: started before it is there, they would only complain. */
+  #startProxy(proxy: Part): void {
+    void waitForTcp(this.plan.places.xds).then(() => {
+      if (!this.#stopped) proxy.start();
+    });
   }
 
   #registerExternal(service: string, address: string): void {
