@@ -24,6 +24,7 @@ export type * from "./api-sockets.ts";
 export type { AsyncCall, AsyncCallbacks, AsyncRequest } from "../http/async-stream.ts";
 export type { HeaderMap } from "../http/header-map.ts";
 export { ResponseFlag, formatResponseFlags, formatResponseFlagsLong } from "./response-flags.ts";
+export { MetadataMatch } from "./metadata-match.ts";
 
 type MessageName = keyof Messages;
 

@@ -6,6 +6,7 @@ import {
   type ConnectCallbacks,
   type DownstreamConnection,
   type Host,
+  type MetadataMatch,
   type PickContext,
   type PoolRequest,
   type StreamInfo,
@@ -29,6 +30,7 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
   // What balancers see.
   readonly headers = undefined;
   readonly hash: bigint | undefined;
+  metadataMatch: MetadataMatch | undefined;
   readonly tried = NO_HOSTS;
   readonly maxReselections = 0;
 
@@ -197,10 +199,12 @@ export class TcpSession implements ConnectionHandler, ConnectCallbacks, PickCont
   }
 
   #connect(): void {
-    const { context, chooseCluster, stats, maxConnectAttempts } = this.#settings;
+    const { context, chooseDestination, stats, maxConnectAttempts } = this.#settings;
     const record = this.#record;
     this.#started = true;
-    const cluster = context.clusters.get(chooseCluster(this.#downstream.info));
+    const destination = chooseDestination(this.#downstream.info);
+    this.metadataMatch = destination.metadataMatch;
+    const cluster = context.clusters.get(destination.cluster);
     if (cluster === undefined) {
       stats.noRoute.inc();
       return this.#fail(ResponseFlag.NoClusterFound);

@@ -1,7 +1,12 @@
 import { xxHash64 } from "../../../base/xxhash64.ts";
 import { durationMs } from "../../../proto/duration.ts";
 import type { Messages } from "../../../proto/messages.d.ts";
-import type { AccessLogs, ConnectionInfo, NetworkFilterContext } from "../../../proxy/api.ts";
+import {
+  MetadataMatch,
+  type AccessLogs,
+  type ConnectionInfo,
+  type NetworkFilterContext,
+} from "../../../proxy/api.ts";
 import { TcpProxyStats } from "./stats.ts";
 
 type Config = Messages["envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"];
@@ -9,13 +14,20 @@ type Config = Messages["envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"]
 /** Filter state by which a filter before the TCP proxy chooses the cluster. */
 export const CLUSTER_STATE = "envoy.tcp_proxy.cluster";
 
+/** Where a connection goes. */
+export interface Destination {
+  /** Name of a cluster. */
+  readonly cluster: string;
+  readonly metadataMatch: MetadataMatch | undefined;
+}
+
 /** A TCP proxy's configuration. Times are milliseconds; 0 = off. */
 export interface TcpProxySettings {
   readonly context: NetworkFilterContext;
   readonly stats: TcpProxyStats;
   readonly accessLogs: AccessLogs;
-  /** Name of the cluster of a new connection. */
-  chooseCluster(info: ConnectionInfo): string;
+  /** Where a new connection goes. */
+  chooseDestination(info: ConnectionInfo): Destination;
   /** Hash of a connection, for balancers that choose by it; undefined = none is configured. */
   readonly hash: ((info: ConnectionInfo) => bigint) | undefined;
   readonly idleTimeout: number;
@@ -51,7 +63,7 @@ export function tcpProxySettings(config: Config, context: NetworkFilterContext):
     context,
     stats: new TcpProxyStats(context.stats.scope(`tcp.${config.statPrefix}.`)),
     accessLogs: context.accessLogs(config.accessLog),
-    chooseCluster: clusterChoice(config, context),
+    chooseDestination: destinationChoice(config, context),
     hash: hashOf(config),
     idleTimeout: durationMs(config.idleTimeout, HOUR),
     maxConnectAttempts: config.maxConnectAttempts ?? 1,
@@ -74,27 +86,35 @@ function hashOf({ hashPolicy }: Config): TcpProxySettings["hash"] {
   return ({ remoteIp }) => xxHash64(Buffer.from(remoteIp));
 }
 
-function clusterChoice(config: Config, context: NetworkFilterContext): (info: ConnectionInfo) => string {
-  const choose = configuredChoice(config, context);
+function destinationChoice(
+  config: Config,
+  context: NetworkFilterContext,
+): (info: ConnectionInfo) => Destination {
+  const metadataMatch = MetadataMatch.of(config.metadataMatch);
+  const choose = configuredChoice(config, metadataMatch, context);
   return (info) => {
-    const chosen = info.filterState?.get(CLUSTER_STATE);
-    return typeof chosen === "string" && chosen !== "" ? chosen : choose();
+    const cluster = info.filterState?.get(CLUSTER_STATE);
+    return typeof cluster === "string" && cluster !== "" ? { cluster, metadataMatch } : choose();
   };
 }
 
-function configuredChoice({ clusterSpecifier }: Config, context: NetworkFilterContext): () => string {
+function configuredChoice(
+  { clusterSpecifier }: Config,
+  metadataMatch: MetadataMatch | undefined,
+  context: NetworkFilterContext,
+): () => Destination {
   if (clusterSpecifier.case !== "weightedClusters") {
-    const name = clusterSpecifier.value ?? "";
-    return () => name;
+    const destination = { cluster: clusterSpecifier.value ?? "", metadataMatch };
+    return () => destination;
   }
-  const { clusters } = clusterSpecifier.value;
-  const total = clusters.reduce((sum, { weight }) => sum + weight, 0);
+  const choices = clusterSpecifier.value.clusters.map(({ name, weight, metadataMatch: own }) => ({
+    cluster: name,
+    weight,
+    metadataMatch: MetadataMatch.of(own, metadataMatch),
+  }));
+  const total = choices.reduce((sum, { weight }) => sum + weight, 0);
   return () => {
     let point = Math.floor(context.random() * total);
-    for (const { name, weight } of clusters) {
-      point -= weight;
-      if (point < 0) return name;
-    }
-    return "";
+    return choices.find(({ weight }) => (point -= weight) < 0) ?? choices.at(-1)!;
   };
 }
