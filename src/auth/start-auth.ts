@@ -4,6 +4,7 @@ import { pino } from "pino";
 import type { Logger } from "pino";
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
+import { listenError } from "../base/listen-error.ts";
 import { withDefaults } from "../base/with-defaults.ts";
 import { createAdminServer } from "./admin-server.ts";
 import { createCheckServer } from "./check-server.ts";
@@ -123,9 +124,7 @@ async function startJwt(
 async function listen(server: Server, host: string, port: number): Promise<string> {
   const shown = bracketed(host);
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => {
-      reject(new Error(`Cannot listen on ${shown}:${port}: ${error.message}`, { cause: error }));
-    });
+    server.once("error", (error) => reject(listenError(`${shown}:${port}`, error)));
     server.listen(port, host, resolve);
   });
   return `http://${shown}:${(server.address() as AddressInfo).port}`;

@@ -1,6 +1,7 @@
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import { serve } from "@hono/node-server";
 import type { Hono } from "hono";
+import { listenError } from "../base/listen-error.ts";
 import type { ApiTls } from "./api-access.ts";
 
 /** The API's port. */
@@ -21,7 +22,7 @@ export async function listenApi(
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const secure = tls && { createServer: createTlsServer, serverOptions: { ...tls } };
   const server = serve({ fetch: api.fetch, hostname: host, port, ...secure }, (info) => resolve(info.port));
-  server.on("error", (error) => reject(new Error(`Cannot listen on ${host}:${port}: ${error.message}`)));
+  server.on("error", (error) => reject(listenError(`${host}:${port}`, error)));
   return {
     port: await promise,
     setTls: (next) => server instanceof TlsServer && server.setSecureContext({ ...next }),

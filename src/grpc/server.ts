@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { systemClock, type Clock } from "../base/clock.ts";
+import { listenError } from "../base/listen-error.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { DEFAULT_H2_SERVER_OPTIONS, type H2ServerOptions } from "../http/h2/options.ts";
 import { NetContext } from "../net/net-context.ts";
@@ -124,7 +125,7 @@ export class GrpcServer implements ConnectionOwner {
       await promise;
     } catch (error) {
       const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-      throw new Error(`Cannot listen on ${where}: ${(error as Error).message}`, { cause: error });
+      throw listenError(where, error);
     }
     return (this.#server.address() as AddressInfo).port;
   }

@@ -332,7 +332,7 @@ test("startRegistry() gives restarted leases a full period, and refuses a second
   const port = Number(new URL(own.url).port);
   await assert.rejects(
     startRegistry({ path: ":memory:", port, log }),
-    /Cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+    /Cannot listen on 127\.0\.0\.1:\d+: another program listens there; .*EADDRINUSE/,
   );
   await own.close();
   clock.advance(3_600_000);

@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { Context } from "hono";
 import { pino } from "pino";
 import type { Logger } from "pino";
+import { listenError } from "../base/listen-error.ts";
 import { systemClock } from "../base/clock.ts";
 import { withDefaults } from "../base/with-defaults.ts";
 import { registryApp } from "./api/app.ts";
@@ -169,13 +170,7 @@ function makeRegistry(
 
 async function listen(server: Server, host: string, port: number): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => {
-      reject(
-        new Error(`Cannot listen on ${formatAddress({ ip: host, port })}: ${error.message}`, {
-          cause: error,
-        }),
-      );
-    });
+    server.once("error", (error) => reject(listenError(formatAddress({ ip: host, port }), error)));
     server.listen(port, host, resolve);
   });
   return `http://${formatAddress({ ip: host, port: (server.address() as AddressInfo).port })}`;
