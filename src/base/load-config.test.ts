@@ -36,3 +36,11 @@ test("loadConfig() names file, line and field of every problem", () => {
 test("loadConfig() reports a syntax error with its line", () => {
   assert.match(problems("name: a\n  b: [\n")[0]!, /^Cannot load "x\.yaml": line \d: /);
 });
+
+test("loadConfig() says what a missing or empty field takes", () => {
+  assert.deepEqual(problems("parts:\n  - {}\n"), [
+    'Cannot load "x.yaml": name: is missing; it takes a text',
+    'Cannot load "x.yaml": line 2: parts[0].port: is missing; it takes a number',
+  ]);
+  assert.deepEqual(problems("name:\n"), ['Cannot load "x.yaml": line 1: name: is empty; it takes a text']);
+});

@@ -32,6 +32,15 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
+const EXPECTED: Readonly<Record<string, string>> = {
+  array: "a list",
+  object: "a mapping",
+  record: "a mapping",
+  string: "a text",
+  number: "a number",
+  boolean: "true or false",
+};
+
 /** All that is wrong with one configuration file, one line each. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
@@ -118,12 +127,20 @@ function describe(
   places: ConfigPlaces,
 ): ConfigProblem[] {
   const unknown = issue.code === "unrecognized_keys" ? (issue.keys ?? []) : [];
-  if (unknown.length === 0) return [places.problem(issue.path, issue.message)];
+  if (unknown.length === 0) return [places.problem(issue.path, inWordsOfTheFile(issue.message))];
   return unknown.map((key) => {
     const meant = nearest(key, fields.get(issue.keys!) ?? []);
     const suggestion = meant === undefined ? "" : ` (did you mean "${meant}"?)`;
     return places.problem([...issue.path, key], `unknown field "${key}"${suggestion}`);
   });
+}
+
+/** What is missing or empty in a file is "undefined" or "null" to zod. */
+function inWordsOfTheFile(message: string): string {
+  const [, expected, received] =
+    /^Invalid input: expected (\w+), received (undefined|null)$/.exec(message) ?? [];
+  if (expected === undefined) return message;
+  return `is ${received === "null" ? "empty" : "missing"}; it takes ${EXPECTED[expected] ?? expected}`;
 }
 
 function offsetOf(path: readonly PropertyKey[], document: Document): number | undefined {
