@@ -19,6 +19,11 @@ const KINDS = new RegExp(process.env["WEFT_SOAK_KINDS"] ?? "");
 const UPDATE_MS = Number(process.env["WEFT_SOAK_UPDATE_MS"] ?? 3000);
 /** Part of the time after which memory should not grow any more. */
 const WARM_UP = 0.3;
+/**
+ * glibc keeps what is freed for what comes next, so resident memory creeps up to the highest that was ever in use at once
+ * and hides whether memory is lost. From this size on it gives back at once.
+ */
+process.env["MALLOC_MMAP_THRESHOLD_"] ??= "16384";
 /** What measuring resident memory may be off by. */
 const NOISE = 24 * 1024 * 1024;
 /** Gauges that count what is under way. */
