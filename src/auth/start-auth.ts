@@ -124,7 +124,7 @@ async function startJwt(
 async function listen(server: Server, host: string, port: number): Promise<string> {
   const shown = bracketed(host);
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(`${shown}:${port}`, error)));
+    server.once("error", (error) => reject(listenError(host, port, error)));
     server.listen(port, host, resolve);
   });
   return `http://${shown}:${(server.address() as AddressInfo).port}`;

@@ -4,8 +4,9 @@ const REASONS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine has no such address; choose one of its own",
 };
 
-/** Why a server does not listen, and what to do about it. @param where "ip:port" */
-export function listenError(where: string, error: unknown): Error {
+/** Why a server does not listen, and what to do about it. */
+export function listenError(host: string, port: number, error: unknown): Error {
+  const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const { code, message } = error as NodeJS.ErrnoException;
   const reason = REASONS[code ?? ""];
   return new Error(`Cannot listen on ${where}: ${reason === undefined ? message : `${reason} (${code})`}`, {

@@ -13,13 +13,16 @@ interface RawIssue {
   readonly code?: string | undefined;
   readonly keys?: readonly string[];
   readonly inst?: unknown;
+  /** Of "invalid_type": what the field takes, and what it has. */
+  readonly expected?: string;
+  readonly input?: unknown;
 }
 
 /** The part of a zod schema that is used here. */
 export interface ConfigSchema<T> {
   safeParse(
     value: unknown,
-    params?: { error: (issue: RawIssue) => undefined },
+    params?: { error: (issue: RawIssue) => string | undefined },
   ): { success: true; data: T } | { success: false; error: { issues: readonly Issue[] } };
 }
 
@@ -83,7 +86,7 @@ export function readConfig<T>(
     error(issue) {
       const shape = (issue.inst as { _zod?: { def?: { shape?: object } } } | undefined)?._zod?.def?.shape;
       if (issue.keys !== undefined && shape !== undefined) fields.set(issue.keys, Object.keys(shape));
-      return undefined;
+      return absence(issue);
     },
   });
   if (result.success) return { data: result.data, problems: [], places };
@@ -127,7 +130,7 @@ function describe(
   places: ConfigPlaces,
 ): ConfigProblem[] {
   const unknown = issue.code === "unrecognized_keys" ? (issue.keys ?? []) : [];
-  if (unknown.length === 0) return [places.problem(issue.path, inWordsOfTheFile(issue.message))];
+  if (unknown.length === 0) return [places.problem(issue.path, issue.message)];
   return unknown.map((key) => {
     const meant = nearest(key, fields.get(issue.keys!) ?? []);
     const suggestion = meant === undefined ? "" : ` (did you mean "${meant}"?)`;
@@ -135,12 +138,10 @@ function describe(
   });
 }
 
-/** What is missing or empty in a file is "undefined" or "null" to zod. */
-function inWordsOfTheFile(message: string): string {
-  const [, expected, received] =
-    /^Invalid input: expected (\w+), received (undefined|null)$/.exec(message) ?? [];
-  if (expected === undefined) return message;
-  return `is ${received === "null" ? "empty" : "missing"}; it takes ${EXPECTED[expected] ?? expected}`;
+/** In words of the file what zod calls undefined or null; undefined = the field is there. */
+function absence({ code, expected = "", input }: RawIssue): string | undefined {
+  if (code !== "invalid_type" || (input !== undefined && input !== null)) return undefined;
+  return `is ${input === null ? "empty" : "missing"}; it takes ${EXPECTED[expected] ?? expected}`;
 }
 
 function offsetOf(path: readonly PropertyKey[], document: Document): number | undefined {

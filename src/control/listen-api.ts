@@ -22,7 +22,7 @@ export async function listenApi(
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const secure = tls && { createServer: createTlsServer, serverOptions: { ...tls } };
   const server = serve({ fetch: api.fetch, hostname: host, port, ...secure }, (info) => resolve(info.port));
-  server.on("error", (error) => reject(listenError(`${host}:${port}`, error)));
+  server.on("error", (error) => reject(listenError(host, port, error)));
   return {
     port: await promise,
     setTls: (next) => server instanceof TlsServer && server.setSecureContext({ ...next }),

@@ -124,8 +124,7 @@ export class GrpcServer implements ConnectionOwner {
     try {
       await promise;
     } catch (error) {
-      const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-      throw listenError(where, error);
+      throw listenError(host, port, error);
     }
     return (this.#server.address() as AddressInfo).port;
   }

@@ -119,6 +119,7 @@ function fillFrom(
   return { filling, outcome: "full" };
 }
 
+/** Whether nobody is seen to wait; also when there is no time left to look. */
 function nobodyWaits(port: number, looking: { left: number }): boolean {
   if (looking.left <= 0) return true;
   const from = performance.now();

@@ -170,7 +170,7 @@ function makeRegistry(
 
 async function listen(server: Server, host: string, port: number): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(formatAddress({ ip: host, port }), error)));
+    server.once("error", (error) => reject(listenError(host, port, error)));
     server.listen(port, host, resolve);
   });
   return `http://${formatAddress({ ip: host, port: (server.address() as AddressInfo).port })}`;

@@ -35,6 +35,8 @@ export class Mesh {
   readonly #numbers = new Map<string, number>();
   /** Rejects when waiting for the mesh to be ready is of no use any more. */
   readonly #broken = Promise.withResolvers<never>();
+  /** Proxies need the control plane: started before it is there, they would only complain. */
+  #controlUp: Promise<void> = Promise.resolve();
   #stopped = false;
 
   /** Throws a UsageError when the edge's port is taken. */
@@ -105,6 +107,7 @@ export class Mesh {
     const { registry, auth, control, edge } = this.#shared;
     registry.start();
     control.start();
+    this.#controlUp = waitForTcp(this.plan.places.xds);
     auth?.start();
     const started = Object.entries(this.#options.config.services).map(async ([service, config]) => {
       for (const address of config.addresses ?? []) this.#registerExternal(service, address);
@@ -223,10 +226,10 @@ export class Mesh {
     await registry.stop();
   }
 
-  /** Proxies need the control plane: started before it is there, they would only complain. */
   #startProxy(proxy: Part): void {
-    void waitForTcp(this.plan.places.xds).then(() => {
-      if (!this.#stopped) proxy.start();
+    void this.#controlUp.then(() => {
+      // Its instance may have been taken out meanwhile.
+      if (!this.#stopped && this.parts.includes(proxy)) proxy.start();
     });
   }
 

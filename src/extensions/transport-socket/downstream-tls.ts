@@ -241,7 +241,6 @@ class Handshake implements HandshakeEnd {
   }
 }
 
-/** Configured protocols that there are codecs for. The others are reported where configuration is tried out. */
 /**
  * Whether our order of cipher suites decides. In TLS 1.3 it is the client's in Envoy, in 1.2 the server's; OpenSSL has
  * one rule for both, so that of 1.3 applies unless an order was configured or there is no 1.3.
@@ -251,6 +250,7 @@ function ordersCiphers(config: Config, maxVersion: SecureVersion | undefined): b
   return maxVersion !== "TLSv1.3" || (config.commonTlsContext?.tlsParams?.cipherSuites.length ?? 0) > 0;
 }
 
+/** Configured protocols that there are codecs for. The others are reported where configuration is tried out. */
 function offered(configured: readonly string[], context: ServerTransportContext): string[] {
   const { protocols } = context;
   if (protocols === undefined) return [...configured];
