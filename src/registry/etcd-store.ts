@@ -217,7 +217,8 @@ export class EtcdStore implements RegistryStore {
     );
     if (!done) return "conflict";
     await this.#readBack(revision);
-    if (lease !== undefined && !keeps) void this.#revoke(lease);
+    // Another registry that has not heard of the change yet could still renew a lease that is there.
+    if (lease !== undefined && !keeps) await this.#revoke(lease);
     return next && { ...next, revision };
   }
 

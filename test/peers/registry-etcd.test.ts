@@ -163,9 +163,10 @@ peerTest(
 
     await t.test("tokens hold for all replicas at once", async () => {
       const tokens = await openEtcdTokens(place(members));
+      t.after(() => tokens.close());
       const token = await tokens.create("ci");
       const denied = async (each: RunningRegistry) =>
-        (await call(each, "PUT", `${SERVICE}/10.0.0.7:80`, {})).status === 401;
+        (await call(each, "PUT", `${SERVICE}/10.0.0.8:80`, {})).status === 401;
       await waitUntil("a asks for it", () => denied(a));
       await waitUntil("b asks for it", () => denied(b));
       const authorization = `Bearer ${token}`;
@@ -175,7 +176,6 @@ peerTest(
       assert.ok(await tokens.revoke(id));
       assert.equal(await tokens.revoke("none"), false);
       await waitUntil("writes are open again", async () => !(await denied(a)));
-      await tokens.close();
     });
 
     await t.test(
